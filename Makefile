@@ -1,0 +1,56 @@
+# `make` explains itself: the text after ## is the help of a target.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
+WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all browser check bench golden-update clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+setup: $(STAMP) ## make the environment in .venv, once
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "stylebatch needs Python 3.11 or newer, and $(PYTHON) is not." >&2; \
+		echo "Install one and name it: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without venv. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv; this takes some minutes the first time."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
+	@touch $@
+
+demo: $(STAMP) ## stylize the sample photographs into ./demo-output
+	@$(BIN)/stylebatch run deployments/samples/demo.yaml
+
+test: $(STAMP) ## run the tests that need no GPU and little time
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-all: $(STAMP) browser ## run every test, after installing what they need
+	$(BIN)/pytest $(WITHOUT_GPU)
+
+browser:
+	@command -v chromium >/dev/null || { $(APT) update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium >/dev/null; }
+
+check: $(STAMP) ## lint, format, types, import contracts, spelling
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: $(STAMP) ## measure, and print the tables of docs/benchmarks.md
+	@for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+golden-update: $(STAMP) ## rewrite the golden images; say why in CHANGELOG.md
+	$(BIN)/pytest tests/golden --golden-update
+
+clean: ## remove caches and demo-output, but not .venv
+	rm -rf demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find stylecore tasks flows deployments tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How stylebatch is started: command line, catalog of deployments, local stack."""

@@ -1,0 +1,174 @@
+"""The command line: ``stylebatch --help``. Each command is a thin shell around one function.
+
+Exit codes: 0 every row made or skipped; 3 finished with failed rows; 2 the request is wrong;
+1 anything else. Imports inside commands keep ``--help`` and wrong requests fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.console import complain
+from deployments.environment import wants_traceback
+from stylecore.errors import JobError, StylebatchError
+
+if TYPE_CHECKING:
+    from stylecore.config import StylizeJob
+
+app = typer.Typer(
+    name="stylebatch",
+    help="Stylize whole buckets of images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+PresetName = Annotated[str | None, typer.Option("--preset", help="draft, standard or fine.")]
+MaxSide = Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
+]
+RunUri = Annotated[str, typer.Argument(help="<output>/runs/<run id>, as `run` prints it last.")]
+
+
+def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) -> None:
+    """Add a command that takes a whole job: as a file, as options, or both."""
+
+    @app.command(name, help=help_text)
+    def command(
+        job: Annotated[
+            Path | None, typer.Argument(help="YAML file with the fields of a job.")
+        ] = None,
+        manifest: Annotated[
+            str | None, typer.Option(help="Manifest (.parquet .jsonl .csv .txt, .gz), or a prefix.")
+        ] = None,
+        style: Annotated[
+            list[str] | None, typer.Option(help="Painting; repeat for several styles.")
+        ] = None,
+        output: Annotated[str | None, typer.Option(help="Folder for pictures and runs.")] = None,
+        preset: PresetName = None,
+        max_side_px: MaxSide = None,
+        method: Annotated[str | None, typer.Option(help="optimize or identity.")] = None,
+        allow: Annotated[
+            list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
+        ] = None,
+        new_run: Annotated[
+            bool, typer.Option("--new-run", help="Another run of the same job.")
+        ] = False,
+        set_: Assignments = None,
+    ) -> None:
+        from deployments.requests import build_job, new_run_key
+
+        options = {
+            "manifest_uri": manifest,
+            "styles": style,
+            "output_uri": output,
+            "preset": preset,
+            "max_side_px": max_side_px,
+            "method": method,
+            "allow": allow,
+            "run_key": new_run_key() if new_run else None,
+        }
+        raise typer.Exit(act(build_job(job, options, set_ or [])))
+
+
+def _run(job: StylizeJob) -> int:
+    from deployments.running import run_job
+
+    return run_job(job)
+
+
+def _plan(job: StylizeJob) -> int:
+    from deployments.inspecting import show_plan
+
+    return show_plan(job)
+
+
+_job_command("run", "Stylize every photograph of a manifest; prints the run's URI last.", _run)
+_job_command("plan", "Say what `run` would do: rows, shards, duplicates, rejects, time.", _plan)
+
+
+@app.command()
+def image(
+    content: Annotated[str, typer.Argument(help="Photograph.")],
+    styles: Annotated[list[str], typer.Argument(help="Painting; several are blended.")],
+    output: Annotated[str, typer.Option(help="Picture to write: .jpg, .png or .webp.")],
+    preset: PresetName = None,
+    max_side_px: MaxSide = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a start from noise.")] = None,
+    set_: Assignments = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Stylize one photograph."""
+    from deployments.requests import build_job
+    from deployments.single import image_options, make_image
+
+    options = image_options(content, styles, output)
+    options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed}
+    make_image(build_job(None, options, set_ or []), as_json=as_json)
+
+
+@app.command()
+def status(run_uri: RunUri) -> None:
+    """Tell how far a run is, from its ledger."""
+    from deployments.inspecting import show_status
+
+    show_status(run_uri)
+
+
+@app.command()
+def report(run_uri: RunUri) -> None:
+    """Write a run's summary and report again from its results."""
+    from deployments.inspecting import write_report
+
+    write_report(run_uri)
+
+
+@app.command()
+def retry(run_uri: RunUri) -> None:
+    """Make the failed rows of a run again, and whatever it left undone."""
+    from deployments.running import retry_failed
+
+    raise typer.Exit(retry_failed(run_uri))
+
+
+@app.command()
+def deploy(
+    nightly: Annotated[
+        Path | None, typer.Option(help="Job file of the nightly run; without it, it is paused.")
+    ] = None,
+) -> None:
+    """Register the deployments with the server at PREFECT_API_URL."""
+    from deployments.deploying import deploy_catalog
+
+    deploy_catalog(nightly)
+
+
+def main() -> None:
+    """Entry point: errors become sentences and exit codes, never tracebacks."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        complain("interrupted")
+        sys.exit(1)
+    except Exception as error:
+        if wants_traceback():
+            raise
+        complain(_sentence(error))
+        sys.exit(2 if isinstance(error, JobError) else 1)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, StylebatchError):
+        return str(error)
+    return (
+        f"{type(error).__name__}: {error}\n"
+        "This is a fault of stylebatch's; STYLEBATCH_DEBUG=1 shows where."
+    )

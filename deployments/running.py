@@ -1,0 +1,107 @@
+"""Start a flow in this process and follow it: what ``run`` and ``retry`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deployments.console import RunProgress, complain, say
+from deployments.environment import check_server, prepare_prefect, server_url
+from stylecore.batch.ledger import RunLedger, open_ledger
+from stylecore.batch.store import Store
+from stylecore.config import StylizeJob
+from stylecore.errors import JobError
+from tasks.closing import Summary, read_summary
+from tasks.preparing import prepare_run
+
+EXIT_DONE = 0
+EXIT_BROKEN = 1
+EXIT_FAILED_ROWS = 3
+
+
+def run_job(job: StylizeJob) -> int:
+    """Plan a job, run its flow here, and say what came of it.
+
+    Returns:
+        The exit code: 0 all made or skipped, 3 some rows failed, 1 the run did not finish.
+
+    Raises:
+        JobError: the request is wrong; Prefect was not even imported.
+    """
+    check_server()
+    ledger = prepare_run(Store(), job)
+    pending = ledger.pending_shards()
+    summary = None if pending else read_summary(ledger)
+    if summary is not None:
+        return conclude(ledger, summary, summary.line(made_before=summary.made))
+    todo = sum(ledger.record.shards[number].rows for number in pending)
+
+    def start() -> Any:
+        from flows.stylize_manifest import stylize_manifest
+
+        return stylize_manifest(ledger.record.job, return_state=True)
+
+    return follow(ledger, todo, start)
+
+
+def retry_failed(run_uri: str) -> int:
+    """Redo the failed rows of a run here; exit codes as for ``run_job``.
+
+    Raises:
+        JobError: there is no such run, or the server does not answer.
+    """
+    check_server()
+    ledger = open_ledger(Store(), run_uri)
+    failed = sum(outcome.status == "failed" for outcome in ledger.outcomes())
+    todo = failed + sum(ledger.record.shards[number].rows for number in ledger.pending_shards())
+    summary = read_summary(ledger)
+    if not todo and summary is not None:
+        return conclude(ledger, summary, "nothing failed: nothing to retry")
+
+    def start() -> Any:
+        from flows.retry_run import retry_run
+
+        return retry_run(ledger.run_uri, return_state=True)
+
+    return follow(ledger, todo, start)
+
+
+def follow(ledger: RunLedger, todo: int, start: Callable[[], Any]) -> int:
+    """Run a flow with a progress bar, then tell its totals."""
+    prepare_prefect()
+    job = ledger.record.job
+    each = (job.optimize.num_evaluations or 0) if job.method == "optimize" else 0
+    where = server_url() or "Prefect's embedded server"
+    try:
+        with RunProgress(ledger.run_uri, todo, each).shown("stylizing"):
+            state = start()
+    except KeyboardInterrupt:
+        complain(f"stopped; start the same command again to go on\n{ledger.run_uri}")
+        return EXIT_BROKEN
+    summary = read_summary(ledger)
+    if summary is None or not state.is_completed():
+        complain(f"the run did not finish ({where}): {state.message}\n{ledger.run_uri}")
+        return EXIT_BROKEN
+    return conclude(ledger, summary, state.message)
+
+
+def conclude(ledger: RunLedger, summary: Summary, line: str) -> int:
+    """Print totals, where things are, and the run's URI last; returns the exit code."""
+    say(line)
+    for code, count in summary.failed_by_code.items():
+        say(f"  {code}: {count}")
+    say(f"pictures  {ledger.output_uri}/images/")
+    say(f"report    {ledger.uri('report.html')}")
+    say(ledger.run_uri)
+    return EXIT_FAILED_ROWS if summary.failed else EXIT_DONE
+
+
+def require_run(run_uri: str) -> RunLedger:
+    """The ledger of a run that somebody named.
+
+    Raises:
+        JobError: there is no such run.
+    """
+    if not run_uri.strip():
+        raise JobError("the run's URI is empty")
+    return open_ledger(Store(), run_uri)

@@ -1,0 +1,1 @@
+"""What a batch is: manifest, shard, outcome, ledger, store, report. No torch here."""

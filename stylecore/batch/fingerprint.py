@@ -1,0 +1,93 @@
+"""Names that say what is in them: run ids, fingerprints, style names.
+
+A picture's fingerprint is in its file name, so that "skip what exists" is right, a changed setting
+makes a new picture, and equal stems never collide (docs/adr/0004).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stylecore.batch.uris import join_uri, safe_stem
+
+# Raise it when the same settings start to make other pixels.
+ALGORITHM_VERSION: Final = 1
+_SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One painting, or several blended; ``name`` is its folder under ``images/``."""
+
+    name: str
+    uris: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def uri(self) -> str:
+        """What results show: the painting's URI, or a blend's, joined by " + "."""
+        return " + ".join(self.uris)
+
+
+def digest_of(value: object) -> str:
+    """SHA-256, in hex, of a value's canonical JSON."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def make_run_id(
+    manifest_digest: str, settings: Mapping[str, Any], styles: Sequence[Any], run_key: str
+) -> str:
+    """The run's name: the same request on the same bytes has the same one.
+
+    Args:
+        manifest_digest: of the manifest's bytes, or of the listing.
+        settings: those that change pixels, or that change which rows are refused.
+        styles: name, weight and content digest of each of the job's styles.
+        run_key: the user's own word for "again".
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    return digest_of([ALGORITHM_VERSION, manifest_digest, settings, styles, run_key])[:16]
+
+
+def fingerprint(
+    content_version: str, style_digest: str, settings: Mapping[str, Any], inputs_digest: str
+) -> str:
+    """SHA-256 over everything that changes a picture's pixels.
+
+    Args:
+        content_version: the store's version of the photograph (ETag, or SHA-256 of local bytes).
+        style_digest: of the paintings' bytes and weights.
+        settings: ``pixel_settings`` of the job.
+        inputs_digest: of the network's weights and of a picture to start from.
+    """
+    return digest_of([ALGORITHM_VERSION, content_version, style_digest, settings, inputs_digest])
+
+
+def output_name(content_uri: str, picture_fingerprint: str, image_format: str) -> str:
+    """``<safe stem>-<fingerprint12>.<suffix>``: nothing in it comes unfiltered from a manifest."""
+    return f"{safe_stem(content_uri)}-{picture_fingerprint[:12]}{_SUFFIXES[image_format]}"
+
+
+def style_folder(output_uri: str, style_name: str) -> str:
+    """Where the pictures of one style are."""
+    return join_uri(output_uri, "images", style_name)
+
+
+def name_styles(sources: Sequence[tuple[tuple[str, ...], tuple[float, ...]]]) -> list[Style]:
+    """Give every style its folder name: safe stems, told apart by a digest where they are equal."""
+    stems = ["-and-".join(safe_stem(uri) for uri in uris)[:100] for uris, _ in sources]
+    uses = Counter(stem.casefold() for stem in stems)  # some file systems do not tell A from a
+    styles = []
+    for (uris, weights), stem in zip(sources, stems, strict=True):
+        is_shared = uses[stem.casefold()] > 1
+        name = f"{stem}-{digest_of([uris, weights])[:6]}" if is_shared else stem
+        styles.append(Style(name, uris, weights))
+    return styles

@@ -1,0 +1,254 @@
+"""From a manifest to shards: every row checked, duplicates dropped, equal styles together.
+
+A manifest is read twice from its local spool. The first pass accepts it whole or not at all, finds
+duplicates and counts; the second writes rows out shard by shard. Memory: 33 bytes a row for the
+duplicates, the distinct styles, and one window of rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from stylecore.batch.extra import ExtraColumns
+from stylecore.batch.fingerprint import Style, name_styles
+from stylecore.batch.manifest import ManifestRow, SpooledManifest, read_rows
+from stylecore.batch.uris import AllowList, check_uri, resolve
+from stylecore.errors import BadRequestError, JobError
+
+StyleSources = tuple[tuple[str, ...], tuple[float, ...]]
+_BUFFERED_ROWS: Final = 100_000
+_EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One picture to make, or the reason why it cannot be."""
+
+    row_id: str
+    content_uri: str
+    content_version: str | None
+    error_code: str | None
+    error_message: str | None
+    extra: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRows:
+    """Rows that share style and settings."""
+
+    number: int
+    style_index: int
+    rows: list[PlannedRow]
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the first pass learned of a manifest."""
+
+    styles: list[Style]
+    job_styles: int
+    extra: ExtraColumns
+    rows: int = 0
+    planned: int = 0
+    duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    reject_examples: list[str] = field(default_factory=list)
+    rows_of_style: list[int] = field(default_factory=list)
+    kept: np.ndarray[Any, np.dtype[np.bool_]] = field(default_factory=lambda: np.zeros(0, bool))
+
+
+class RowReader:
+    """Resolves a manifest's rows against its folder, the job's styles and the allow-list."""
+
+    def __init__(
+        self, manifest: SpooledManifest, job_styles: Sequence[StyleSources], allowed: AllowList
+    ) -> None:
+        self.manifest = manifest
+        self.allowed = allowed
+        self.sources: dict[StyleSources, int] = {s: i for i, s in enumerate(job_styles)}
+        self.job_styles = tuple(range(len(self.sources)))
+
+    def __iter__(self) -> Iterator[tuple[ManifestRow, PlannedRow, tuple[int, ...]]]:
+        """Each row as read, as planned, and the indices of its styles."""
+        for rows in read_rows(self.manifest):
+            for row in rows:
+                error: BadRequestError | None = None
+                styles, style_error = self._styles_of(row)
+                try:
+                    uri = self._resolve(row.content_uri)
+                except BadRequestError as refused:
+                    uri, error = row.content_uri, refused
+                yield row, _planned(row, uri, error or style_error), styles
+
+    def _resolve(self, uri: str) -> str:
+        resolved = check_uri(resolve(uri, self.manifest.base_uri))
+        self.allowed.check(resolved)
+        return resolved
+
+    def _styles_of(self, row: ManifestRow) -> tuple[tuple[int, ...], BadRequestError | None]:
+        if not row.style_uris:
+            if not self.job_styles:
+                raise JobError(
+                    f"{self.manifest.uri}: row {row.number + 1} names no style and the job has "
+                    "none. Give --style, or a style_uri in every row."
+                )
+            return self.job_styles, None
+        error: BadRequestError | None = None
+        uris = []
+        for uri in row.style_uris:
+            try:
+                uris.append(self._resolve(uri))
+            except BadRequestError as refused:
+                uris.append(uri)
+                error = refused
+        weights = row.style_weights or (1.0,) * len(uris)
+        key = (tuple(uris), tuple(weights))
+        return (self.sources.setdefault(key, len(self.sources)),), error
+
+
+def _planned(row: ManifestRow, uri: str, error: BadRequestError | None) -> PlannedRow:
+    return PlannedRow(
+        row_id=row.id if row.id is not None else str(row.number),
+        content_uri=uri,
+        content_version=row.version,
+        error_code=error.code if error else None,
+        error_message=str(error) if error else None,
+        extra=row.extra,
+    )
+
+
+def scan_manifest(reader: RowReader) -> Scan:
+    """First pass: accept or refuse the whole manifest, find duplicates, count.
+
+    Raises:
+        JobError: a row cannot be read, an id is repeated, or a row has no style.
+    """
+    scan = Scan([], len(reader.job_styles), ExtraColumns())
+    content_keys, id_keys, refusals = _Keys(), _Keys(), _Refusals()
+    style_of_row = array("i")
+    for row, planned, styles in reader:
+        scan.rows += 1
+        content_keys.add(f"{planned.content_uri}\0{styles}")
+        id_keys.add(planned.row_id)
+        scan.extra.add(planned.extra)
+        refusals.add(row.number, planned)
+        style_of_row.append(-1 if styles is reader.job_styles else styles[0])
+    scan.kept = content_keys.first_uses()
+    scan.duplicates = scan.rows - int(scan.kept.sum())
+    _refuse_repeated_ids(reader, id_keys.first_uses(scan.kept), scan.kept)
+    scan.styles = name_styles(list(reader.sources))
+    _count_pictures(scan, np.frombuffer(style_of_row, np.int32), refusals)
+    return scan
+
+
+def _count_pictures(scan: Scan, style_of_row: np.ndarray[Any, Any], refusals: _Refusals) -> None:
+    """Rows of each style, where -1 stands for all of the job's, and what is refused among them."""
+    own = style_of_row[scan.kept]
+    counts = np.bincount(own[own >= 0], minlength=len(scan.styles))
+    counts[: scan.job_styles] += int((own < 0).sum())
+    scan.rows_of_style = counts.tolist()
+    scan.planned = int(counts.sum())
+    pictures = np.where(style_of_row < 0, scan.job_styles, 1) * scan.kept
+    scan.rejected, scan.reject_examples = refusals.count(pictures), refusals.examples
+
+
+class _Refusals:
+    """Which rows are refused, by code: a byte a row."""
+
+    def __init__(self) -> None:
+        self._codes = [""]
+        self._of_row = bytearray()
+        self.examples: list[str] = []
+
+    def add(self, number: int, planned: PlannedRow) -> None:
+        code = planned.error_code or ""
+        if code not in self._codes:
+            self._codes.append(code)
+        self._of_row.append(self._codes.index(code))
+        if code and len(self.examples) < _EXAMPLES:
+            self.examples.append(f"row {number + 1}: {planned.error_message}")
+
+    def count(self, weights: np.ndarray[Any, Any]) -> Counter[str]:
+        """Pictures refused, by code; ``weights`` is the number of pictures of every row."""
+        totals = np.bincount(np.frombuffer(self._of_row, np.uint8), weights, len(self._codes))
+        return Counter({c: int(n) for c, n in zip(self._codes, totals, strict=True) if c and n})
+
+
+def _refuse_repeated_ids(reader: RowReader, first: _Mask, kept: _Mask) -> None:
+    repeated = np.flatnonzero(kept & ~first)
+    if len(repeated):
+        number = int(repeated[0])
+        row_id = next(planned.row_id for row, planned, _ in reader if row.number == number)
+        raise JobError(
+            f"{reader.manifest.uri}: row {number + 1} repeats the id {row_id!r}. "
+            "Every id must be its own; leave the column out to use row numbers."
+        )
+
+
+_Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class _Keys:
+    """128-bit digests of strings, 16 bytes each, to find the first use of every string."""
+
+    def __init__(self) -> None:
+        self._digests = bytearray()
+
+    def add(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogatepass")
+        self._digests += hashlib.blake2b(data, digest_size=16).digest()
+
+    def first_uses(self, among: _Mask | None = None) -> _Mask:
+        """True where a string stands for the first time, looking at ``among`` only."""
+        digests = np.frombuffer(self._digests, np.dtype([("high", "<u8"), ("low", "<u8")]))
+        numbers = np.arange(len(digests)) if among is None else np.flatnonzero(among)
+        order = np.lexsort((numbers, digests["low"][numbers], digests["high"][numbers]))
+        ranked = digests[numbers[order]]
+        is_new = np.ones(len(ranked), bool)
+        is_new[1:] = ranked[1:] != ranked[:-1]
+        mask = np.zeros(len(digests), bool)
+        mask[numbers[order[is_new]]] = True
+        return mask
+
+
+def cut_shards(reader: RowReader, scan: Scan, rows_per_shard: int) -> Iterator[ShardRows]:
+    """Second pass: rows of one style together, ``rows_per_shard`` at most, in manifest order."""
+    buffers: dict[int, list[PlannedRow]] = {}
+    number = buffered = 0
+
+    def cut(style_index: int) -> ShardRows:
+        nonlocal number, buffered
+        shard = ShardRows(number, style_index, buffers.pop(style_index))
+        number, buffered = number + 1, buffered - len(shard.rows)
+        return shard
+
+    for row, planned, styles in reader:
+        if not scan.kept[row.number]:
+            continue
+        for style_index in styles:
+            buffer = buffers.setdefault(style_index, [])
+            buffer.append(planned)
+            buffered += 1
+            if len(buffer) >= rows_per_shard:
+                yield cut(style_index)
+        if buffered >= _BUFFERED_ROWS:
+            yield cut(max(buffers, key=lambda index: len(buffers[index])))
+    for style_index in sorted(buffers):
+        yield cut(style_index)
+
+
+def refuse_if_all_rejected(scan: Scan, manifest_uri: str) -> None:
+    """A job whose every row is refused by the allow-list is a wrong request.
+
+    Raises:
+        JobError: naming the first refused row, whose message names the prefix to allow.
+    """
+    if scan.rows and scan.rejected["not_allowed"] >= scan.planned > 0:
+        raise JobError(f"{manifest_uri}: no row is allowed. {scan.reject_examples[0]}")

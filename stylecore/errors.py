@@ -1,0 +1,146 @@
+"""What can go wrong, as a tree. The message of each says what, where, and what to do.
+
+* StylebatchError
+  x JobError              the request is wrong; nothing was started (exit code 2)
+  x RowError              one picture cannot be made; becomes a failed outcome with its ``code``
+    + BadRequestError     trying again will not help
+      - MissingError, ForbiddenError, NotAllowedError, BadKeyError
+      - EmptyFileError, TooManyBytesError, TooManyPixelsError, ImageDecodeError
+      - NonFiniteError
+    + PassingError        trying again may help
+      - StorageTimeoutError, StorageFaultError, OutOfMemoryError, DeadlineError, InternalError
+  x RunStoppedError       somebody asked the work to stop; nothing is wrong with the row
+
+One ``except RowError`` around a row turns everything that is the row's own fault, or its
+storage's, into an outcome; anything else propagates and the shard is tried again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+ImageReason = Literal[
+    "not_an_image", "unsupported_format", "unsupported_mode", "truncated", "corrupt"
+]
+
+
+class StylebatchError(Exception):
+    """Everything that this project raises on purpose."""
+
+
+class JobError(StylebatchError):
+    """The request is wrong: what, where and what to do, in at most ten lines."""
+
+
+class RunStoppedError(StylebatchError):
+    """The stop flag was set while a picture was being made."""
+
+
+class RowError(StylebatchError):
+    """One row cannot be made. ``code`` is stable and is what reports count by."""
+
+    code: str
+    is_passing: ClassVar[bool]
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"{uri}: {reason}" if uri else reason)
+        self.uri = uri
+        self.reason = reason
+
+
+class BadRequestError(RowError):
+    """Trying again will not help."""
+
+    is_passing = False
+
+
+class PassingError(RowError):
+    """Trying again may help."""
+
+    is_passing = True
+
+
+class MissingError(BadRequestError):
+    """There is no object of that name."""
+
+    code = "missing"
+
+
+class ForbiddenError(BadRequestError):
+    """The store refuses us the object."""
+
+    code = "forbidden"
+
+
+class NotAllowedError(BadRequestError):
+    """The URI names a scheme, bucket or folder that the job does not allow."""
+
+    code = "not_allowed"
+
+
+class BadKeyError(BadRequestError):
+    """The URI is malformed, or its key does not survive every store."""
+
+    code = "bad_key"
+
+
+class EmptyFileError(BadRequestError):
+    """The object has no bytes."""
+
+    code = "empty"
+
+
+class TooManyBytesError(BadRequestError):
+    """The object is larger than the job's limit."""
+
+    code = "too_many_bytes"
+
+
+class TooManyPixelsError(BadRequestError):
+    """The header announces more pixels than the job's limit."""
+
+    code = "too_many_pixels"
+
+
+class ImageDecodeError(BadRequestError):
+    """The bytes are not a picture that we can read; the instance's ``code`` says in which way."""
+
+    def __init__(self, uri: str, code: ImageReason, reason: str) -> None:
+        super().__init__(uri, f"cannot decode image: {reason}")
+        self.code = code
+
+
+class NonFiniteError(BadRequestError):
+    """The objective became NaN or infinite."""
+
+    code = "non_finite"
+
+
+class StorageTimeoutError(PassingError):
+    """The store did not answer in time, several times over."""
+
+    code = "storage_timeout"
+
+
+class StorageFaultError(PassingError):
+    """The store answered with a fault, or with bytes that are not the object's."""
+
+    code = "storage_error"
+
+
+class OutOfMemoryError(PassingError):
+    """The picture does not fit in memory, even alone."""
+
+    code = "out_of_memory"
+
+
+class DeadlineError(PassingError):
+    """The time allowed for the picture ran out."""
+
+    code = "deadline"
+
+
+class InternalError(PassingError):
+    """A fault of ours; the message names the exception, the log has the traceback."""
+
+    code = "internal"

@@ -1,0 +1,1 @@
+"""How good a picture is: content and style loss, LPIPS, SSIM, PSNR."""

@@ -1,0 +1,1 @@
+"""Change the pixels until the statistics match: L-BFGS, Adam, the loop."""

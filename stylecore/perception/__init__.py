@@ -1,0 +1,1 @@
+"""How alike two images look to a pretrained network: encoder, losses, targets, weights."""

@@ -1,0 +1,50 @@
+"""Anything that turns photographs into stylized pictures, and how a job gets its own.
+
+Nothing here imports torch until a method needs it: ``identity`` rehearses a whole job without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stylecore.config import StylizeJob
+from stylecore.errors import JobError
+from stylecore.optimize.watch import Watch
+from stylecore.stylizer.identity import IdentityStylizer
+from stylecore.stylizer.protocol import Content, Stylized, Stylizer, StylizerInputs
+
+if TYPE_CHECKING:
+    from stylecore.images.codec import RgbImage
+
+__all__ = ["Content", "Stylized", "Stylizer", "StylizerInputs", "build_stylizer"]
+
+_NO_INPUTS = StylizerInputs()
+_UNWATCHED = Watch()
+
+
+def build_stylizer(
+    job: StylizeJob,
+    styles: Sequence[tuple[RgbImage, float]],
+    inputs: StylizerInputs = _NO_INPUTS,
+    watch: Watch = _UNWATCHED,
+) -> Stylizer:
+    """The stylizer of a job's method, ready for any number of photographs.
+
+    Args:
+        job: its method, settings, seed, device and limits.
+        styles: paintings at full size with their weights; more than one are blended.
+        inputs: files that the settings name.
+        watch: progress and stop flag; a deadline comes on top of ``limits.picture_seconds``.
+
+    Raises:
+        JobError: the weights, layers, device or missing inputs make it impossible.
+    """
+    if job.method == "identity":
+        return IdentityStylizer(watch)
+    if not styles:
+        raise JobError("there is no style: name at least one painting")
+    # Imported here because it brings torch.
+    from stylecore.stylizer.optimize import OptimizeStylizer  # noqa: PLC0415
+
+    return OptimizeStylizer(job, styles, inputs, watch)

@@ -1,0 +1,21 @@
+"""Task: totals, report and what the dashboard keeps of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.publish import publish_summary
+from tasks.reporting import close_ledger
+from tasks.storage import open_run
+
+
+@task(name="close", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
+def close_run(run_uri: str, seconds: float) -> dict[str, Any]:
+    """Write summary and report and show them; safe to retry, for both are derived."""
+    ledger = open_run(run_uri)
+    closing = close_ledger(ledger, seconds)
+    publish_summary(ledger, closing)
+    return closing.summary.model_dump(mode="json")

@@ -1,0 +1,235 @@
+"""From a request to a planned run. No Prefect here: wrong requests are answered before it loads."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
+from stylecore.batch.fingerprint import digest_of, make_run_id
+from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
+from stylecore.batch.manifest import SpooledManifest, spool_manifest
+from stylecore.batch.planning import (
+    RowReader,
+    Scan,
+    StyleSources,
+    cut_shards,
+    refuse_if_all_rejected,
+    scan_manifest,
+)
+from stylecore.batch.store import Store
+from stylecore.batch.uris import AllowList, absolute, bucket_or_folder, check_folder, check_uri
+from stylecore.config import StylizeJob, pixel_settings
+from stylecore.errors import JobError, RowError
+from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.perception.digests import shipped_weights_digest
+from stylecore.perception.layers import check_layers, layer_names
+
+_VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
+_MAX_WEIGHTS_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do."""
+
+    run_id: str
+    scan: Scan
+    shards: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A job with its inputs read and its manifest in the local spool."""
+
+    job: StylizeJob
+    manifest: SpooledManifest
+    styles: list[StyleSources]
+    style_digests: list[str]
+    inputs_digest: str
+
+    @property
+    def run_id(self) -> str:
+        """What the job is called, given its inputs."""
+        settings = {"pixels": pixel_settings(self.job), "allow": sorted(self.job.allow)}
+        settings["folder"] = self.manifest.base_uri
+        styles = list(zip(self.styles, self.style_digests, strict=True))
+        return make_run_id(self.manifest.digest, settings, styles, self.job.run_key)
+
+    def rows(self) -> RowReader:
+        """The manifest's rows against what this job allows."""
+        named = [f"{self.manifest.base_uri}/", *(source.uri for source in self.job.styles)]
+        allowed = AllowList([*map(bucket_or_folder, named), *self.job.allow])
+        return RowReader(self.manifest, self.styles, allowed)
+
+
+def prepare_run(store: Store, job: StylizeJob) -> RunLedger:
+    """Plan a job, unless its plan is there already.
+
+    Planning the same request again finds the same run; a plan that was interrupted is made again
+    from the same bytes and overwrites the same files.
+
+    Raises:
+        JobError: the request is wrong; nothing was written.
+    """
+    job = normalize_job(job)
+    store.check_writable(job.output_uri)
+    with _read_request(store, job) as request:
+        ledger = RunLedger(store, job.output_uri, request.run_id)
+        if not ledger.is_planned():
+            _write_plan(ledger, request)
+    return ledger
+
+
+def preview_run(store: Store, job: StylizeJob) -> Preview:
+    """Say what ``prepare_run`` would plan, and write nothing.
+
+    Raises:
+        JobError: the request is wrong.
+    """
+    with _read_request(store, normalize_job(job)) as request:
+        scan = scan_manifest(request.rows())
+        size = rows_per_shard(request.job, scan.planned)
+        shards = sum(-(-rows // size) for rows in scan.rows_of_style)
+        return Preview(request.run_id, scan, shards, estimate_job(request.job, scan.planned))
+
+
+def normalize_job(job: StylizeJob) -> StylizeJob:
+    """The job with every URI whole and checked.
+
+    Raises:
+        JobError: naming the field that is wrong.
+    """
+    if job.method == "optimize":
+        settings = job.optimize
+        wanted = (*settings.content_layers, *settings.style_layers)
+        check_layers(wanted, layer_names(settings.encoder))
+    styles = tuple(
+        style.model_copy(update={"uri": _object_uri("style", style.uri)}) for style in job.styles
+    )
+    output_uri = _folder_uri("output", job.output_uri)
+    manifest_uri = absolute(job.manifest_uri)
+    return job.model_copy(
+        update={"styles": styles, "output_uri": output_uri, "manifest_uri": manifest_uri}
+    )
+
+
+def style_sources(job: StylizeJob) -> list[StyleSources]:
+    """The job's styles: each by itself, or all of them as one blend where they have weights."""
+    weighted = [(style.uri, style.weight) for style in job.styles]
+    if weighted and weighted[0][1] is not None:
+        uris, weights = zip(*weighted, strict=True)
+        return [(uris, weights)]
+    return list(dict.fromkeys(((uri,), (1.0,)) for uri, _ in weighted))
+
+
+def style_digest(images: Sequence[bytes], weights: Sequence[float]) -> str:
+    """Digest of paintings and their shares; shares count relative to each other."""
+    total = sum(weights)
+    shares = [round(weight / total, 9) for weight in weights]
+    return digest_of([[hashlib.sha256(data).hexdigest() for data in images], shares])
+
+
+def decode_limits(job: StylizeJob) -> DecodeLimits:
+    """How large an input may be."""
+    return DecodeLimits(job.limits.max_bytes, job.limits.max_pixels)
+
+
+def read_inputs_digest(store: Store, job: StylizeJob) -> str:
+    """Digest of the network's weights and of the picture to start from, where there is one."""
+    if job.method == "identity":
+        return ""
+    settings = job.optimize
+    digests = [shipped_weights_digest(settings.encoder)]
+    for uri in (settings.encoder_weights_uri, settings.init_uri):
+        if uri is not None:
+            digests.append(hashlib.sha256(read_input(store, "optimize", uri)).hexdigest())
+    return digest_of(digests)
+
+
+@contextmanager
+def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
+    sources = style_sources(job)
+    digests = [_check_style(store, job, source) for source in sources]
+    inputs_digest = read_inputs_digest(store, job)
+    with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
+        manifest = spool_manifest(store, job.manifest_uri, Path(folder))
+        yield _Request(job, manifest, sources, digests, inputs_digest)
+
+
+def _check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
+    uris, weights = source
+    images = [read_input(store, "style", uri, job.limits.max_bytes) for uri in uris]
+    for uri, data in zip(uris, images, strict=True):
+        try:
+            decode_image(data, uri, decode_limits(job))
+        except RowError as error:
+            raise JobError(f"style {error}") from error
+    return style_digest(images, weights)
+
+
+def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_BYTES) -> bytes:
+    """A file that the job itself names.
+
+    Raises:
+        JobError: it cannot be read.
+    """
+    try:
+        return store.read_bytes(_object_uri(what, uri), max_bytes)[0]
+    except RowError as error:
+        raise JobError(f"{what} {error}") from error
+
+
+def _object_uri(what: str, uri: str) -> str:
+    try:
+        return check_uri(absolute(uri))
+    except RowError as error:
+        raise JobError(f"{what}: {error}") from error
+
+
+def _folder_uri(what: str, uri: str) -> str:
+    try:
+        return check_folder(uri)
+    except RowError as error:
+        raise JobError(f"{what}: {error}") from error
+
+
+def _write_plan(ledger: RunLedger, request: _Request) -> None:
+    rows = request.rows()
+    scan = scan_manifest(rows)
+    refuse_if_all_rejected(scan, request.manifest.uri)
+    size = rows_per_shard(request.job, scan.planned)
+    shards = []
+    for shard in cut_shards(rows, scan, size):
+        ledger.write_shard_plan(shard, scan.styles[shard.style_index], scan.extra)
+        shards.append(PlannedShard(style_index=shard.style_index, rows=len(shard.rows)))
+    ledger.complete_plan(_record(request, scan, size, shards))
+
+
+def _record(request: _Request, scan: Scan, size: int, shards: Sequence[PlannedShard]) -> RunRecord:
+    digests = [*request.style_digests, *[None] * (len(scan.styles) - len(request.style_digests))]
+    styles = tuple(
+        PlannedStyle(name=style.name, uris=style.uris, weights=style.weights, digest=digest)
+        for style, digest in zip(scan.styles, digests, strict=True)
+    )
+    return RunRecord(
+        run_id=request.run_id,
+        created_at=utc_now(),
+        versions={name: version(name) for name in _VERSIONS},
+        job=request.job,
+        manifest_digest=request.manifest.digest,
+        inputs_digest=request.inputs_digest,
+        rows=scan.rows,
+        planned=scan.planned,
+        duplicates=scan.duplicates,
+        rejected=dict(scan.rejected),
+        rows_per_shard=size,
+        styles=styles,
+        shards=tuple(shards),
+    )

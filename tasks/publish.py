@@ -1,0 +1,139 @@
+"""What the dashboard shows of a run: a progress bar with its numbers, shards, and a summary."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any, Final, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.logging import get_run_logger
+
+from stylecore.batch.ledger import RunLedger
+from stylecore.batch.report import PictureCard, show_text
+from tasks.closing import Summary
+from tasks.progress import BOARD, Tally
+from tasks.reporting import Closing
+
+_PUBLISH_EVERY_S: Final = 8.0
+_MARKDOWN_BYTES: Final = 90_000
+_SHARDS_SHOWN: Final = 500
+
+
+class ProgressPublisher:
+    """Keeps one progress artifact of a run up to date, at most every eight seconds."""
+
+    def __init__(self, ledger: RunLedger, todo: int) -> None:
+        self._ledger = ledger
+        self._todo = todo
+        self._started = time.monotonic()
+        self._published = self._started
+        BOARD.forget(ledger.run_uri)
+        created = create_progress_artifact(
+            progress=0.0, key=f"progress-{ledger.run_id}", description=self.text(Tally())
+        )
+        self._artifact = cast(UUID, created)  # a coroutine only where there is an event loop
+
+    def publish(self, *, is_last: bool = False) -> None:
+        """Show how far the run is, unless that was just done."""
+        if time.monotonic() - self._published < _PUBLISH_EVERY_S and not is_last:
+            return
+        self._published = time.monotonic()
+        tally, _ = BOARD.read(self._ledger.run_uri)
+        text = self.text(tally)
+        percent = 100.0 * tally.done / self._todo if self._todo else 100.0
+        update_progress_artifact(self._artifact, progress=percent, description=text)
+        get_run_logger().info(text)
+
+    def text(self, tally: Tally) -> str:
+        """n/N, failed, skipped, images per second and time left, in one line."""
+        seconds = time.monotonic() - self._started
+        rate = tally.done / seconds if seconds > 0 else 0.0
+        left = (self._todo - tally.done) / rate if rate else None
+        return (
+            f"{tally.done}/{self._todo}: made {tally.made}, skipped {tally.skipped}, "
+            f"failed {tally.failed}; {rate:.2f} images/s; time left {duration(left)}"
+        )
+
+
+def duration(seconds: float | None) -> str:
+    """A time span as people say it."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def publish_summary(ledger: RunLedger, closing: Closing) -> None:
+    """Totals with thumbnails, and a table of shards."""
+    create_markdown_artifact(
+        key=f"summary-{ledger.run_id}",
+        markdown=summary_markdown(ledger, closing),
+        description=closing.summary.line(),
+    )
+    create_table_artifact(
+        key=f"shards-{ledger.run_id}", table=shard_table(ledger), description="Shards of the run"
+    )
+
+
+def shard_table(ledger: RunLedger) -> list[dict[str, Any]]:
+    """Style, size and state of every shard."""
+    record, done = ledger.record, ledger.result_files()
+    return [
+        {
+            "shard": f"{number:05d}",
+            "style": record.styles[shard.style_index].name,
+            "pictures": shard.rows,
+            "state": "done" if number in done else "to do",
+            "retries": max(0, len(done.get(number, [])) - 1),
+        }
+        for number, shard in enumerate(record.shards[:_SHARDS_SHOWN])
+    ]
+
+
+def summary_markdown(ledger: RunLedger, closing: Closing) -> str:
+    """The summary as Markdown of less than 100 KB, thumbnails as data URIs."""
+    text = "\n".join(_facts(ledger, closing.summary))
+    for card in closing.pictures:
+        line = _picture_line(card)
+        if len(text) + len(line) > _MARKDOWN_BYTES:
+            break
+        text += line
+    return text
+
+
+def _facts(ledger: RunLedger, summary: Summary) -> list[str]:
+    lines = [
+        f"# {summary.line()}",
+        "",
+        f"{summary.planned} planned, {summary.duplicates} duplicates dropped, "
+        f"{duration(summary.seconds)}, {summary.images_per_second:.3f} images/s.",
+        "",
+        f"Report: `{ledger.uri('report.html')}`",
+        "",
+    ]
+    if summary.failed_by_code:
+        lines += ["| failed with | rows |", "|---|---|"]
+        lines += [f"| `{code}` | {count} |" for code, count in summary.failed_by_code.items()]
+        lines.append("")
+    return [*lines, "| content | style | result | row |", "|---|---|---|---|", ""]
+
+
+def _picture_line(card: PictureCard) -> str:
+    name = str(show_text(card.row_id)).replace("|", "/")
+    images = (card.content_thumbnail, card.style_thumbnail, card.result_thumbnail)
+    cells = " | ".join(_image(data) for data in images)
+    return f"| {cells} | {name}, {card.style} |\n"
+
+
+def _image(data: bytes) -> str:
+    return f"![]({'data:image/jpeg;base64,' + base64.b64encode(data).decode()})" if data else ""

@@ -1,0 +1,145 @@
+"""First station of a row: what it will be called, whether it is there already, and its pixels."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeVar
+
+from stylecore.batch.fingerprint import fingerprint, output_name, style_folder
+from stylecore.batch.ledger import RunLedger
+from stylecore.batch.planning import PlannedRow
+from stylecore.batch.store import Store
+from stylecore.batch.uris import is_s3, join_uri
+from stylecore.config import pixel_settings
+from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.resize import resize_content
+from tasks.preparing import decode_limits
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+_READERS: Final = 3
+_WINDOW: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a row's picture is called, from everything that goes into it."""
+
+    content_version: str
+    fingerprint: str
+    output_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A photograph at the size of the output.
+
+    ``found`` holds the picture's bytes when this run made it before and its outcome was lost.
+    """
+
+    names: Names
+    content: RgbImage
+    found: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyThere:
+    """The picture is older than the run."""
+
+    names: Names
+
+
+class ContentReader:
+    """Reads the rows of one style.
+
+    Args:
+        ledger: the run.
+        style_name: folder of the pictures.
+        style_digest: of the paintings.
+        session: names this attempt at the run; existing pictures are listed once in each.
+    """
+
+    def __init__(self, ledger: RunLedger, style_name: str, style_digest: str, session: str) -> None:
+        self._store = ledger.store
+        self._record = ledger.record
+        self._planned_at = ledger.planned_at
+        self._style_digest = style_digest
+        self._folder = style_folder(ledger.output_uri, style_name)
+        self._existing = list_pictures(self._store, self._folder, session)
+        self._settings = pixel_settings(self._record.job)
+
+    def read(self, row: PlannedRow) -> Reading | AlreadyThere:
+        """Name, look up, fetch and decode one row.
+
+        Raises:
+            RowError: whatever is wrong with the row or its storage.
+        """
+        if self._existing and is_s3(row.content_uri):
+            known = row.content_version or self._store.head(row.content_uri).version
+            names = self._names(row, str(known))
+            if self._is_old(names):
+                return AlreadyThere(names)
+        limits = decode_limits(self._record.job)
+        data, version = self._store.read_bytes(row.content_uri, limits.max_bytes)
+        names = self._names(row, version)
+        if self._is_old(names):
+            return AlreadyThere(names)
+        image = decode_image(data, row.content_uri, limits)
+        content = resize_content(image, self._record.job.max_side_px)
+        found = None
+        if self._is_there(names):
+            found, _ = self._store.read_bytes(names.output_uri, limits.max_bytes)
+        return Reading(names, content, found)
+
+    def _names(self, row: PlannedRow, version: str) -> Names:
+        mark = fingerprint(version, self._style_digest, self._settings, self._record.inputs_digest)
+        name = output_name(row.content_uri, mark, self._record.job.output.format)
+        return Names(version, mark, join_uri(self._folder, name))
+
+    def _is_there(self, names: Names) -> bool:
+        return _file_name(names.output_uri) in self._existing
+
+    def _is_old(self, names: Names) -> bool:
+        modified = self._existing.get(_file_name(names.output_uri))
+        return modified is not None and modified <= self._planned_at.timestamp()
+
+
+_listing_lock = threading.Lock()
+
+
+def list_pictures(store: Store, folder: str, session: str) -> dict[str, float]:
+    """Names and modification times (seconds since 1970) of a style's pictures, listed once."""
+    with _listing_lock:  # shards of one style start together: one listing serves them all
+        return _list_pictures(store, folder, session)
+
+
+@lru_cache(maxsize=16)
+def _list_pictures(store: Store, folder: str, session: str) -> dict[str, float]:
+    del session  # part of the cache's key only
+    listing = store.list_objects(f"{folder}/")
+    return {_file_name(info.uri): info.modified.timestamp() for info in listing}
+
+
+def read_ahead(work: Callable[[_T], _U], items: Iterable[_T]) -> Iterator[_U]:
+    """Results of ``work`` in the items' order, a few of them computed ahead by threads."""
+    pending: deque[Future[_U]] = deque()
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) >= _WINDOW:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _file_name(uri: str) -> str:
+    return uri.rpartition("/")[2]

@@ -1,0 +1,97 @@
+"""The outcomes of one shard while it is being worked on: one a row, no more and no less."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from stylecore.batch.ledger import RunLedger, Shard
+from stylecore.batch.outcome import Outcome, Status
+from stylecore.errors import RowError
+from stylecore.images.codec import RgbImage
+from tasks.progress import ShardProgress, Tally
+from tasks.reading import Names
+
+if TYPE_CHECKING:
+    from stylecore.metrics.quality import QualityScores
+
+
+class ShardBook:
+    """Collects outcomes by the row's place in the shard, and counts them for those who watch."""
+
+    def __init__(self, ledger: RunLedger, shard: Shard) -> None:
+        self.shard = shard
+        self._progress = ShardProgress(ledger, shard.number, len(shard.rows))
+        self._outcomes: dict[int, Outcome] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def tally(self) -> Tally:
+        """Counts so far."""
+        return self._progress.tally
+
+    def outcomes(self) -> list[Outcome]:
+        """All of them, in the plan's order."""
+        return [self._outcomes[index] for index in range(len(self.shard.rows))]
+
+    def refuse_planned(self) -> list[int]:
+        """Fail the rows that planning refused; returns the places of the others."""
+        others = []
+        for index, row in enumerate(self.shard.rows):
+            if row.error_code is None:
+                others.append(index)
+            else:
+                self._add(
+                    index, "failed", error_code=row.error_code, error_message=row.error_message
+                )
+        return others
+
+    def fail(self, index: int, error: RowError) -> None:
+        """The row cannot be made, and why."""
+        self._add(index, "failed", error_code=error.code, error_message=str(error))
+
+    def skip(self, index: int, names: Names) -> None:
+        """The picture existed before the run was planned."""
+        self._add(index, "skipped", **_named(names))
+
+    def made(
+        self, index: int, names: Names, data: bytes, picture: RgbImage, **figures: Any
+    ) -> None:
+        """The picture is in its place."""
+        height_px, width_px = picture.shape[:2]
+        digest = hashlib.sha256(data).hexdigest()
+        size = {"width_px": width_px, "height_px": height_px, "output_sha256": digest}
+        self._add(index, "made", **_named(names), **size, **figures)
+
+    def _add(self, index: int, status: Status, **values: Any) -> None:
+        row, style = self.shard.rows[index], self.shard.style
+        outcome = Outcome(
+            row_id=row.row_id,
+            content_uri=row.content_uri,
+            style=style.name,
+            style_uri=style.style().uri,
+            status=status,
+            shard=self.shard.number,
+            attempt=self.shard.attempt,
+            extra=row.extra,
+            **values,
+        )
+        with self._lock:
+            if self._outcomes.setdefault(index, outcome) is not outcome:
+                raise AssertionError(f"row {row.row_id} has two outcomes")
+            self._progress.add(outcome)
+
+
+def score_figures(scores: QualityScores | None) -> dict[str, float | None]:
+    """Measured quality under the results' column names."""
+    return asdict(scores) if scores is not None else {}
+
+
+def _named(names: Names) -> dict[str, Any]:
+    return {
+        "content_version": names.content_version,
+        "fingerprint": names.fingerprint,
+        "output_uri": names.output_uri,
+    }

@@ -1,0 +1,176 @@
+"""Makes every picture of a shard: readers ahead, one device, writers behind.
+
+Retry-safe: pictures that exist are found by name, and the shard's results are written last and
+once. One bad row becomes a failed outcome; a fault of the run itself propagates.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from stylecore.batch.ledger import RunLedger, Shard
+from stylecore.errors import InternalError, RowError, RunStoppedError
+from stylecore.images.codec import DecodeLimits, RgbImage, decode_image, encode_image
+from stylecore.optimize.watch import Watch
+from stylecore.stylizer import Content, Stylized
+from tasks.painting import Painter, load_style, open_painter
+from tasks.progress import BOARD, Tally, tally_outcomes
+from tasks.reading import AlreadyThere, ContentReader, Reading, read_ahead
+from tasks.shard_book import ShardBook, score_figures
+from tasks.stopping import stop_flag
+
+_WRITERS: Final = 2
+_UNWRITTEN: Final = 4
+_CONTENT_TYPES: Final = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+# Our own pictures: at most 8192 px a side, and PNG is never larger than the pixels by much.
+_OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRequest:
+    """Which shard to work on, in words that fit into a task run's parameters.
+
+    ``session`` names this attempt at the run: its stop flag, and its listing of pictures.
+    """
+
+    run_uri: str
+    number: int
+    session: str
+    is_retry: bool = False
+
+
+def work_through_shard(ledger: RunLedger, request: ShardRequest) -> Tally:
+    """Make a shard's pictures and write its results; returns the counts of their outcomes.
+
+    Raises:
+        RunStoppedError: the session's stop flag was set; the shard stays to be done.
+    """
+    shard = _shard_to_do(ledger, request)
+    if shard is None:
+        return tally_outcomes(ledger.outcomes_of(request.number))
+    book = ShardBook(ledger, shard)
+    _make_rows(ledger, book, request.session)
+    if not ledger.write_results(shard, book.outcomes()):
+        _log.warning("shard %05d was finished by somebody else; theirs stands", shard.number)
+    return book.tally
+
+
+def _shard_to_do(ledger: RunLedger, request: ShardRequest) -> Shard | None:
+    if request.is_retry:
+        return ledger.read_failed_rows(request.number)
+    return None if ledger.outcomes_of(request.number) else ledger.read_shard(request.number)
+
+
+def _make_rows(ledger: RunLedger, book: ShardBook, session: str) -> None:
+    todo = book.refuse_planned()
+    if not todo:
+        return
+    job = ledger.record.job
+    try:
+        style = load_style(ledger.store, job, book.shard.style)
+    except RowError as error:
+        for index in todo:
+            book.fail(index, error)
+        return
+    stop = stop_flag(session)
+    watch = Watch(
+        on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri), should_stop=stop.is_set
+    )
+    with open_painter(ledger.store, job, style, watch) as painter:
+        reader = ContentReader(ledger, style.name, style.digest, session)
+        _Line(ledger, book, reader, painter).run(todo, stop)
+
+
+class _Line:
+    """The stations of a shard, and what passes between them."""
+
+    def __init__(
+        self, ledger: RunLedger, book: ShardBook, reader: ContentReader, painter: Painter
+    ) -> None:
+        self.store = ledger.store
+        self.job = ledger.record.job
+        self.book = book
+        self.reader = reader
+        self.painter = painter
+        self.readings: dict[int, Reading] = {}
+        self.scoring = threading.Lock()
+        self.room = threading.BoundedSemaphore(_UNWRITTEN)
+
+    def run(self, todo: Sequence[int], stop: threading.Event) -> None:
+        """Bring every row to its outcome."""
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as writers:
+            writes = []
+            started = time.perf_counter()
+            for stylized in self.painter.stylizer.stylize(self._contents(todo, stop)):
+                if stylized.error is not None:
+                    self.book.fail(stylized.key, stylized.error)
+                elif stylized.pixels is not None:
+                    seconds = time.perf_counter() - started
+                    self.room.acquire()
+                    work = (stylized, stylized.pixels, seconds)
+                    writes.append(writers.submit(self._finish, *work))
+                started = time.perf_counter()
+        for write in writes:
+            write.result()
+
+    def _contents(self, todo: Sequence[int], stop: threading.Event) -> Iterator[Content]:
+        """What is to be made; every other row gets its outcome on the way."""
+        for index, reading in read_ahead(self._read, todo):
+            if stop.is_set():
+                raise RunStoppedError("the run was asked to stop")
+            if isinstance(reading, RowError):
+                self.book.fail(index, reading)
+            elif isinstance(reading, AlreadyThere):
+                self.book.skip(index, reading.names)
+            elif reading.found is None or not self._keep_found(index, reading):
+                self.readings[index] = reading
+                yield Content(index, reading.content)
+
+    def _read(self, index: int) -> tuple[int, Reading | AlreadyThere | RowError]:
+        row = self.book.shard.rows[index]
+        try:
+            return index, self.reader.read(row)
+        except RowError as error:
+            return index, error
+        except Exception as error:  # a fault of ours in one row must not cost the others
+            _log.exception("row %s", row.row_id)
+            return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")
+
+    def _keep_found(self, index: int, reading: Reading) -> bool:
+        """Count a picture that was made before its outcome was lost, if it is whole."""
+        try:
+            picture = decode_image(reading.found or b"", reading.names.output_uri, _OUTPUT_LIMITS)
+        except RowError:
+            return False
+        figures = self._figures(reading, picture)
+        self.book.made(index, reading.names, reading.found or b"", picture, **figures)
+        return True
+
+    def _finish(self, stylized: Stylized, pixels: RgbImage, seconds: float) -> None:
+        """Encode, write, measure what was written, and only then call it made."""
+        reading = self.readings.pop(stylized.key)
+        try:
+            data = encode_image(pixels, self.job.output)
+            uri = reading.names.output_uri
+            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
+            picture = decode_image(data, uri, _OUTPUT_LIMITS)
+            figures = self._figures(reading, picture)
+        except RowError as error:
+            self.book.fail(stylized.key, error)
+        else:
+            figures |= {"seconds": seconds, "evaluations": stylized.evaluations}
+            self.book.made(stylized.key, reading.names, data, picture, **figures)
+        finally:
+            self.room.release()
+
+    def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
+        with self.scoring:
+            scores = self.painter.stylizer.score(reading.content, picture)
+        return {"device": self.painter.device, **score_figures(scores)}

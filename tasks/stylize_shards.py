@@ -1,0 +1,46 @@
+"""Task: make the pictures of one shard, or of several where they are tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.tasks import Task
+
+from stylecore.errors import JobError, RunStoppedError
+from tasks.progress import Tally
+from tasks.shard_work import ShardRequest, work_through_shard
+from tasks.storage import open_run
+
+
+def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, JobError | RunStoppedError)
+
+
+@task(
+    name="stylize",
+    task_run_name="{label}",
+    retries=2,
+    retry_delay_seconds=[5, 60],
+    retry_condition_fn=_is_worth_a_retry,
+    cache_policy=NO_CACHE,
+)
+def stylize_shards(label: str, requests: Sequence[ShardRequest]) -> dict[str, Any]:
+    """Make every picture of some shards; safe to retry, because finished pictures are found.
+
+    Args:
+        label: the task run's name: style, shards and rows.
+        requests: the shards, one after the other.
+    """
+    total = Tally()
+    for request in requests:
+        total.merge(work_through_shard(open_run(request.run_uri), request))
+    get_run_logger().info(
+        "%s: made %d, skipped %d, failed %d", label, total.made, total.skipped, total.failed
+    )
+    return total.as_dict()
