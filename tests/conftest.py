@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-
 from servers import S3Server, run_seaweed
+
 from stylecore.perception.encoder import Encoder, build_vgg
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, vgg_layers
 

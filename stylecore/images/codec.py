@@ -269,7 +269,7 @@ def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         if _PROFILE_MODES.get(profile.profile.xcolor_space) != mode:
-            pass
+            return None
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         return ImageCms.buildTransform(profile, srgb, mode, "RGB", _INTENT, _FLAGS)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):

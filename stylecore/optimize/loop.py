@@ -100,7 +100,7 @@ def _num_evaluations(settings: OptimizeSettings) -> int:
 def _update_rule(start: ImageBatch, settings: OptimizeSettings) -> UpdateRule:
     if settings.optimizer == "adam":
         return ProjectedAdam(start, settings.learning_rate)
-    return BatchedLBFGS(start, FrequencyPreconditioner(*start.shape[-2:], like=start))
+    return BatchedLBFGS(start, FrequencyPreconditioner(start))
 
 
 def _evaluate(

@@ -28,12 +28,11 @@ class FrequencyPreconditioner:
     any device, and a hundredth of what the network costs.
 
     Args:
-        height: of the pictures, in pixels.
-        width: of the pictures, in pixels.
-        like: tensor whose type and device to use.
+        like: pictures whose size, type and device to use, shape (b, 3, h, w).
     """
 
-    def __init__(self, height: int, width: int, like: Tensor) -> None:
+    def __init__(self, like: ImageBatch) -> None:
+        height, width = like.shape[-2:]
         self._rows = _cosine_basis(height).to(like)
         self._columns = _cosine_basis(width).to(like)
         self._gains = _gains(height, width).to(like)

@@ -76,7 +76,7 @@ def _read_safetensors(data: bytes) -> dict[str, Tensor]:
 
 def _download_vgg19() -> Mapping[str, Tensor]:
     # Imported here because it is slow and the shipped network does without it.
-    from torchvision.models import VGG19_Weights  # noqa: PLC0415
+    from torchvision.models import VGG19_Weights
 
     weights = VGG19_Weights.IMAGENET1K_V1
     try:

@@ -29,13 +29,16 @@ def read(name: str, data: bytes) -> list[ManifestRow] | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.write_bytes(data)
+        refusal = None
         try:
             manifest = spool_manifest(Store(), str(path), Path(folder))
             rows = [row for batch in read_rows(manifest) for row in batch]
         except JobError as error:
-            str(error).encode()
-            assert "\n" not in str(error)
-            return None
+            refusal = str(error)
+    if refusal is not None:
+        assert refusal.encode()
+        assert "\n" not in refusal
+        return None
     for number, row in enumerate(rows):
         assert row.number == number
         assert row.content_uri.strip()

@@ -52,3 +52,12 @@ def test_total_variation_counts_steps_across_and_down():
     down[:, :, 8:] += 0.5  # one of the 15 steps down
     found = total_variation(torch.cat([flat, across, down]))
     torch.testing.assert_close(found, torch.tensor([0, 0.25 / 19, 0.25 / 15]))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradient_of_gram_matrix_is_right_in_either_memory_layout(features, layout):
+    features = features.double().contiguous(memory_format=layout).requires_grad_(True)
+    assert torch.autograd.gradcheck(gram_matrix, (features,))
+    weights = torch.rand(3, 4, 4, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((gram_matrix(features) * weights).sum(), features)
+    assert gradient.is_contiguous(memory_format=layout)
