@@ -133,7 +133,11 @@ class Limits(FrozenModel):
         64 * 1024**2, ge=1, description="Largest input file, in bytes.", json_schema_extra=_at(0)
     )
     max_pixels: int = Field(
-        50_000_000, ge=1, description="Largest input, in pixels.", json_schema_extra=_at(1)
+        50_000_000,
+        ge=1,
+        le=178_956_970,
+        description="Largest input, in pixels.",
+        json_schema_extra=_at(1),
     )
     picture_seconds: float | None = Field(
         None, gt=0, description="Time for one picture; empty: none.", json_schema_extra=_at(2)
@@ -199,7 +203,8 @@ class StylizeJob(FrozenModel):
         """Put the preset's values where the request left them open."""
         if not isinstance(raw, Mapping):
             return raw
-        defaults = PRESETS.get(raw.get("preset", "standard"))
+        preset = raw.get("preset", "standard")
+        defaults = PRESETS.get(preset) if isinstance(preset, str) else None
         return raw if defaults is None else _fill(raw, defaults)
 
     @model_validator(mode="after")
@@ -225,7 +230,10 @@ def _fill(raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]
 
 
 def pixel_settings(job: StylizeJob) -> dict[str, Any]:
-    """The settings that change pixels: what a fingerprint is taken over, besides the inputs."""
+    """The settings that change pixels: what a fingerprint is taken over, besides the inputs.
+
+    Where an input lies is not among them; its bytes are, through the digest of the inputs.
+    """
     settings: dict[str, Any] = {
         "method": job.method,
         "max_side_px": job.max_side_px,
@@ -233,5 +241,6 @@ def pixel_settings(job: StylizeJob) -> dict[str, Any]:
     }
     if job.method == "optimize":
         settings["seed"] = job.seed
-        settings["optimize"] = job.optimize.model_dump(mode="json")
+        places = {"encoder_weights_uri", "init_uri"}
+        settings["optimize"] = job.optimize.model_dump(mode="json", exclude=places)
     return settings

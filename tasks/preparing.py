@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
-from stylecore.batch.fingerprint import digest_of, make_run_id
+from stylecore.batch.fingerprint import digest_of, make_run_id, to_shares
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
 from stylecore.batch.manifest import SpooledManifest, spool_manifest
 from stylecore.batch.planning import (
@@ -24,7 +24,7 @@ from stylecore.batch.planning import (
 )
 from stylecore.batch.store import Store
 from stylecore.batch.uris import AllowList, absolute, bucket_or_folder, check_folder, check_uri
-from stylecore.config import StylizeJob, pixel_settings
+from stylecore.config import OptimizeSettings, StylizeJob, pixel_settings
 from stylecore.errors import JobError, RowError
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.perception.digests import shipped_weights_digest
@@ -57,8 +57,13 @@ class _Request:
     @property
     def run_id(self) -> str:
         """What the job is called, given its inputs."""
-        settings = {"pixels": pixel_settings(self.job), "allow": sorted(self.job.allow)}
-        settings["folder"] = self.manifest.base_uri
+        settings = {
+            "pixels": pixel_settings(self.job),
+            "inputs": self.inputs_digest,
+            "allow": sorted(set(self.job.allow)),
+            "limits": self.job.limits.model_dump(mode="json", exclude={"rows_per_shard"}),
+            "manifest": [self.manifest.base_uri, self.manifest.kind],
+        }
         styles = list(zip(self.styles, self.style_digests, strict=True))
         return make_run_id(self.manifest.digest, settings, styles, self.job.run_key)
 
@@ -114,10 +119,20 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
         style.model_copy(update={"uri": _object_uri("style", style.uri)}) for style in job.styles
     )
     output_uri = _folder_uri("output", job.output_uri)
-    manifest_uri = absolute(job.manifest_uri)
     return job.model_copy(
-        update={"styles": styles, "output_uri": output_uri, "manifest_uri": manifest_uri}
+        update={
+            "styles": styles,
+            "output_uri": output_uri,
+            "manifest_uri": absolute(job.manifest_uri),
+            "optimize": job.optimize.model_copy(update=_input_uris(job.optimize)),
+        }
     )
+
+
+def _input_uris(settings: OptimizeSettings) -> dict[str, str]:
+    """The files that settings name, made whole: a shard may be worked on in another folder."""
+    named = settings.model_dump(include={"encoder_weights_uri", "init_uri"}, exclude_none=True)
+    return {field: _object_uri(field, uri) for field, uri in named.items()}
 
 
 def style_sources(job: StylizeJob) -> list[StyleSources]:
@@ -125,15 +140,13 @@ def style_sources(job: StylizeJob) -> list[StyleSources]:
     weighted = [(style.uri, style.weight) for style in job.styles]
     if weighted and weighted[0][1] is not None:
         uris, weights = zip(*weighted, strict=True)
-        return [(uris, weights)]
+        return [(uris, to_shares(weights))]
     return list(dict.fromkeys(((uri,), (1.0,)) for uri, _ in weighted))
 
 
-def style_digest(images: Sequence[bytes], weights: Sequence[float]) -> str:
-    """Digest of paintings and their shares; shares count relative to each other."""
-    total = sum(weights)
-    shares = [round(weight / total, 9) for weight in weights]
-    return digest_of([[hashlib.sha256(data).hexdigest() for data in images], shares])
+def style_digest(images: Sequence[bytes], shares: Sequence[float]) -> str:
+    """Digest of paintings and their shares, as ``to_shares`` makes them."""
+    return digest_of([[hashlib.sha256(data).hexdigest() for data in images], list(shares)])
 
 
 def decode_limits(job: StylizeJob) -> DecodeLimits:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from stylecore.batch.outcome import OUTCOME_SCHEMA
 
 _INT64_LIMIT: Final = 2**63
+_FLOAT64_LIMIT: Final = 2**53  # whole numbers beyond are not all floats
+_Kind = Literal["bool", "int", "wide int", "float", "text"]
 
 
 class ExtraColumns:
     """The narrowest Parquet type that holds all of each column, and its name in the results."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, set[type]] = {}
+        self._seen: dict[str, set[_Kind]] = {}
 
     def add(self, extra: Mapping[str, Any]) -> None:
         """Take note of one row's values."""
@@ -44,17 +46,24 @@ class ExtraColumns:
         return pa.schema([(names[name], _parquet_type(self._seen[name])) for name in self._seen])
 
 
-def _kind(value: object) -> type:
-    is_huge = isinstance(value, int) and not -_INT64_LIMIT <= value < _INT64_LIMIT
-    return str if is_huge else type(value)
+def _kind(value: object) -> _Kind:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, int) and -_INT64_LIMIT <= value < _INT64_LIMIT:
+        return "int" if abs(value) <= _FLOAT64_LIMIT else "wide int"
+    return "text"
 
 
-def _parquet_type(seen: set[type]) -> pa.DataType:
-    if seen == {bool}:
+def _parquet_type(seen: set[_Kind]) -> pa.DataType:
+    if not seen:
+        return pa.string()
+    if seen == {"bool"}:
         return pa.bool_()
-    if seen == {int}:
+    if seen <= {"int", "wide int"}:
         return pa.int64()
-    if seen and seen <= {int, float}:
+    if seen <= {"int", "float"}:
         return pa.float64()
     return pa.string()
 

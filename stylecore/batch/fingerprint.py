@@ -17,6 +17,8 @@ from stylecore.batch.uris import join_uri, safe_stem
 
 # Raise it when the same settings start to make other pixels.
 ALGORITHM_VERSION: Final = 1
+# Six tell most styles apart; of ten thousand paintings called alike, some share even these.
+_DIGEST_DIGITS: Final = (6, 12, 64)
 _SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
 
@@ -38,6 +40,12 @@ def digest_of(value: object) -> str:
     """SHA-256, in hex, of a value's canonical JSON."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def to_shares(weights: Sequence[float]) -> tuple[float, ...]:
+    """Weights of a blend, which count relative to each other, as shares of one."""
+    total = sum(weights)
+    return tuple(round(weight / total, 9) for weight in weights)
 
 
 def make_run_id(
@@ -84,10 +92,11 @@ def style_folder(output_uri: str, style_name: str) -> str:
 def name_styles(sources: Sequence[tuple[tuple[str, ...], tuple[float, ...]]]) -> list[Style]:
     """Give every style its folder name: safe stems, told apart by a digest where they are equal."""
     stems = ["-and-".join(safe_stem(uri) for uri in uris)[:100] for uris, _ in sources]
-    uses = Counter(stem.casefold() for stem in stems)  # some file systems do not tell A from a
-    styles = []
-    for (uris, weights), stem in zip(sources, stems, strict=True):
-        is_shared = uses[stem.casefold()] > 1
-        name = f"{stem}-{digest_of([uris, weights])[:6]}" if is_shared else stem
-        styles.append(Style(name, uris, weights))
-    return styles
+    names = stems
+    for digits in _DIGEST_DIGITS:
+        uses = Counter(name.casefold() for name in names)  # some file systems know no case
+        names = [
+            f"{stem}-{digest_of(source)[:digits]}" if uses[name.casefold()] > 1 else name
+            for name, stem, source in zip(names, stems, sources, strict=True)
+        ]
+    return [Style(name, *source) for name, source in zip(names, sources, strict=True)]

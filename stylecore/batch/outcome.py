@@ -7,7 +7,7 @@ manifest's unknown columns follow the fixed ones, prefixed with ``row_`` where t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -76,7 +76,7 @@ _FIELDS: Final[list[pa.Field[Any]]] = [
     pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
 ]
 OUTCOME_SCHEMA: Final = pa.schema(_FIELDS)
-_FIELD_NAMES: Final = {f.name for f in fields(Outcome)}
+_OWN_NAMES: Final = frozenset(OUTCOME_SCHEMA.names)
 
 
 def outcomes_to_table(outcomes: Sequence[Outcome], extra_schema: pa.Schema) -> pa.Table:
@@ -93,8 +93,8 @@ def outcomes_to_table(outcomes: Sequence[Outcome], extra_schema: pa.Schema) -> p
 def outcomes_from_table(table: pa.Table) -> Iterator[Outcome]:
     """The lines of a results file, in its order."""
     for line in table.to_pylist():
-        own = {key: value for key, value in line.items() if key in _FIELD_NAMES}
-        extra = {key: value for key, value in line.items() if key not in _FIELD_NAMES}
+        own = {key: value for key, value in line.items() if key in _OWN_NAMES}
+        extra = {key: value for key, value in line.items() if key not in _OWN_NAMES}
         yield Outcome(**own, extra=extra)
 
 

@@ -1,8 +1,9 @@
 """From a manifest to shards: every row checked, duplicates dropped, equal styles together.
 
 A manifest is read twice from its local spool. The first pass accepts it whole or not at all, finds
-duplicates and counts; the second writes rows out shard by shard. Memory: 33 bytes a row for the
-duplicates, the distinct styles, and one window of rows.
+duplicates and counts; the second writes rows out shard by shard. Memory: 37 bytes a row, twice
+that while they are sorted, the distinct styles, and the rows of unfinished shards, for which the
+manifest is read more often where they would be too many.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from typing import Any, Final
 import numpy as np
 
 from stylecore.batch.extra import ExtraColumns
-from stylecore.batch.fingerprint import Style, name_styles
+from stylecore.batch.fingerprint import Style, name_styles, to_shares
 from stylecore.batch.manifest import ManifestRow, SpooledManifest, read_rows
 from stylecore.batch.uris import AllowList, check_uri, resolve
 from stylecore.errors import BadRequestError, JobError
 
 StyleSources = tuple[tuple[str, ...], tuple[float, ...]]
-_BUFFERED_ROWS: Final = 100_000
+_Mask = np.ndarray[Any, np.dtype[np.bool_]]
+_Digests = np.ndarray[Any, np.dtype[np.void]]
+_ALL_STYLES: Final = -1
+_BUFFERED_ROWS: Final = 200_000
 _EXAMPLES: Final = 5
 
 
@@ -61,7 +65,7 @@ class Scan:
     rejected: Counter[str] = field(default_factory=Counter)
     reject_examples: list[str] = field(default_factory=list)
     rows_of_style: list[int] = field(default_factory=list)
-    kept: np.ndarray[Any, np.dtype[np.bool_]] = field(default_factory=lambda: np.zeros(0, bool))
+    kept: _Mask = field(default_factory=lambda: np.zeros(0, bool))
 
 
 class RowReader:
@@ -108,8 +112,7 @@ class RowReader:
             except BadRequestError as refused:
                 uris.append(uri)
                 error = refused
-        weights = row.style_weights or (1.0,) * len(uris)
-        key = (tuple(uris), tuple(weights))
+        key = (tuple(uris), to_shares(row.style_weights or (1.0,) * len(uris)))
         return (self.sources.setdefault(key, len(self.sources)),), error
 
 
@@ -131,25 +134,46 @@ def scan_manifest(reader: RowReader) -> Scan:
         JobError: a row cannot be read, an id is repeated, or a row has no style.
     """
     scan = Scan([], len(reader.job_styles), ExtraColumns())
-    content_keys, id_keys, refusals = _Keys(), _Keys(), _Refusals()
+    contents, ids, refusals = _Keys(), _Keys(), _Refusals()
     style_of_row = array("i")
     for row, planned, styles in reader:
         scan.rows += 1
-        content_keys.add(f"{planned.content_uri}\0{styles}")
-        id_keys.add(planned.row_id)
+        contents.add(planned.content_uri)
+        ids.add(planned.row_id)
         scan.extra.add(planned.extra)
         refusals.add(row.number, planned)
-        style_of_row.append(-1 if styles is reader.job_styles else styles[0])
-    scan.kept = content_keys.first_uses()
+        style_of_row.append(_ALL_STYLES if styles is reader.job_styles else styles[0])
+    own_style = np.array(style_of_row, np.int32)
+    if scan.job_styles == 1:
+        own_style[own_style == 0] = _ALL_STYLES
+    scan.kept = _first_pictures(contents.digests(), own_style, scan.job_styles)
     scan.duplicates = scan.rows - int(scan.kept.sum())
-    _refuse_repeated_ids(reader, id_keys.first_uses(scan.kept), scan.kept)
+    _refuse_repeated_ids(reader, _first_uses(ids.digests(), scan.kept), scan.kept)
     scan.styles = name_styles(list(reader.sources))
-    _count_pictures(scan, np.frombuffer(style_of_row, np.int32), refusals)
+    _count_pictures(scan, own_style, refusals)
     return scan
 
 
+def _first_pictures(contents: _Digests, own_style: np.ndarray[Any, Any], job_styles: int) -> _Mask:
+    """Rows whose pictures no earlier row makes.
+
+    A row that names one of the job's styles gives way to a row of the same photograph in all of
+    them, wherever that stands.
+    """
+    pictures = contents.copy()
+    pictures["low"] ^= (own_style + 1).astype(np.uint64)
+    kept = _first_uses(pictures)
+    in_all = contents[kept & (own_style == _ALL_STYLES)]
+    rows = np.flatnonzero(kept & (own_style >= 0) & (own_style < job_styles))
+    kept[rows] = ~(
+        np.isin(contents["low"][rows], in_all["low"])
+        & np.isin(contents["high"][rows], in_all["high"])
+    )
+    return kept
+
+
 def _count_pictures(scan: Scan, style_of_row: np.ndarray[Any, Any], refusals: _Refusals) -> None:
-    """Rows of each style, where -1 stands for all of the job's, and what is refused among them."""
+    """Pictures of each style, and what is refused among them."""
     own = style_of_row[scan.kept]
     counts = np.bincount(own[own >= 0], minlength=len(scan.styles))
     counts[: scan.job_styles] += int((own < 0).sum())
@@ -192,11 +216,8 @@ def _refuse_repeated_ids(reader: RowReader, first: _Mask, kept: _Mask) -> None:
         )
 
 
-_Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-
 class _Keys:
-    """128-bit digests of strings, 16 bytes each, to find the first use of every string."""
+    """128-bit digests of strings, 16 bytes each."""
 
     def __init__(self) -> None:
         self._digests = bytearray()
@@ -205,43 +226,67 @@ class _Keys:
         data = text.encode("utf-8", "surrogatepass")
         self._digests += hashlib.blake2b(data, digest_size=16).digest()
 
-    def first_uses(self, among: _Mask | None = None) -> _Mask:
-        """True where a string stands for the first time, looking at ``among`` only."""
-        digests = np.frombuffer(self._digests, np.dtype([("high", "<u8"), ("low", "<u8")]))
-        numbers = np.arange(len(digests)) if among is None else np.flatnonzero(among)
-        order = np.lexsort((numbers, digests["low"][numbers], digests["high"][numbers]))
-        ranked = digests[numbers[order]]
-        is_new = np.ones(len(ranked), bool)
-        is_new[1:] = ranked[1:] != ranked[:-1]
-        mask = np.zeros(len(digests), bool)
-        mask[numbers[order[is_new]]] = True
-        return mask
+    def digests(self) -> _Digests:
+        """All of them, in the order of ``add``."""
+        return np.frombuffer(self._digests, np.dtype([("high", "<u8"), ("low", "<u8")]))
+
+
+def _first_uses(digests: _Digests, among: _Mask | None = None) -> _Mask:
+    """True where a digest stands for the first time, looking at ``among`` only."""
+    numbers = np.arange(len(digests)) if among is None else np.flatnonzero(among)
+    order = np.lexsort((numbers, digests["low"][numbers], digests["high"][numbers]))
+    ranked = digests[numbers[order]]
+    is_new = np.ones(len(ranked), bool)
+    is_new[1:] = ranked[1:] != ranked[:-1]
+    mask = np.zeros(len(digests), bool)
+    mask[numbers[order[is_new]]] = True
+    return mask
 
 
 def cut_shards(reader: RowReader, scan: Scan, rows_per_shard: int) -> Iterator[ShardRows]:
-    """Second pass: rows of one style together, ``rows_per_shard`` at most, in manifest order."""
-    buffers: dict[int, list[PlannedRow]] = {}
-    number = buffered = 0
+    """Second pass: rows of one style together, ``rows_per_shard`` at most, in manifest order.
 
-    def cut(style_index: int) -> ShardRows:
-        nonlocal number, buffered
-        shard = ShardRows(number, style_index, buffers.pop(style_index))
-        number, buffered = number + 1, buffered - len(shard.rows)
-        return shard
+    Only the last shard of a style has fewer, however the styles take turns in the manifest.
+    """
+    number = 0
+    for styles in _passes(scan, rows_per_shard):
+        for style_index, rows in _cut_styles(reader, scan.kept, styles, rows_per_shard):
+            yield ShardRows(number, style_index, rows)
+            number += 1
 
-    for row, planned, styles in reader:
-        if not scan.kept[row.number]:
+
+def _passes(scan: Scan, rows_per_shard: int) -> Iterator[range]:
+    """Styles to cut while reading the manifest once: the job's, which share their rows, and then
+    as many as have few enough rows in unfinished shards."""
+    start = buffered = 0
+    for index, rows in enumerate(scan.rows_of_style):
+        waiting = min(rows, rows_per_shard)
+        if index < scan.job_styles:
+            buffered = max(buffered, waiting)
             continue
-        for style_index in styles:
-            buffer = buffers.setdefault(style_index, [])
+        if buffered and buffered + waiting > _BUFFERED_ROWS:
+            yield range(start, index)
+            start, buffered = index, 0
+        buffered += waiting
+    if buffered:
+        yield range(start, len(scan.rows_of_style))
+
+
+def _cut_styles(
+    reader: RowReader, kept: _Mask, styles: range, rows_per_shard: int
+) -> Iterator[tuple[int, list[PlannedRow]]]:
+    buffers: dict[int, list[PlannedRow]] = {}
+    for row, planned, styles_of_row in reader:
+        if not kept[row.number]:
+            continue
+        for index in styles_of_row:
+            if index not in styles:
+                continue
+            buffer = buffers.setdefault(index, [])
             buffer.append(planned)
-            buffered += 1
             if len(buffer) >= rows_per_shard:
-                yield cut(style_index)
-        if buffered >= _BUFFERED_ROWS:
-            yield cut(max(buffers, key=lambda index: len(buffers[index])))
-    for style_index in sorted(buffers):
-        yield cut(style_index)
+                yield index, buffers.pop(index)
+    yield from sorted(buffers.items())
 
 
 def refuse_if_all_rejected(scan: Scan, manifest_uri: str) -> None:

@@ -72,15 +72,14 @@ _BASE_MODES: Final[dict[str, str]] = {
     "PA": "RGB",
     "RGB": "RGB",
     "RGBA": "RGB",
-    "RGBa": "RGB",
     "RGBX": "RGB",
     "YCbCr": "RGB",
     "CMYK": "CMYK",
 }
+
 # As browsers do: keep the colors that both spaces have, map black to black.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
-_PROFILE_MODES: Final[dict[str, str]] = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
 
 # Samples of 2 and 4 bits become 8 bits by these factors.
 _LOW_BIT_FACTORS: Final[dict[object, int]] = {"L;2": 85, "L;4": 17}
@@ -232,11 +231,11 @@ def _strip_to_rgb(strip: Image.Image, to_srgb: ImageCms.ImageCmsTransform | None
 def _alpha_of(strip: Image.Image) -> Image.Image | None:
     """Opacity as a picture of mode L, or None where all is opaque."""
     key = strip.info.get("transparency")
-    if strip.mode in ("LA", "PA", "RGBA", "RGBa") or (strip.mode == "P" and key is not None):
+    if strip.mode in ("LA", "PA", "RGBA") or (strip.mode == "P" and key is not None):
         return strip.convert("RGBA").getchannel("A")
     if key is None:
         return None
-    samples = np.asarray(strip.convert("L") if strip.mode == "1" else strip)
+    samples = np.asarray(strip)
     is_clear = (samples == key).reshape(*samples.shape[:2], -1).all(axis=2)
     return Image.fromarray(np.where(is_clear, 0, 255).astype(np.uint8))
 
@@ -246,12 +245,6 @@ def _without_alpha(strip: Image.Image) -> Image.Image:
     if strip.mode.startswith("I;16"):
         scaled = (np.asarray(strip).astype(np.uint32) + 128) // 257  # 65535 / 257 = 255
         return Image.fromarray(scaled.astype(np.uint8))
-    if strip.mode in ("P", "RGBa"):
-        # By way of RGBA: premultiplied color must be divided by its alpha first, and a palette
-        # with one opacity per entry has no direct way.
-        strip = strip.convert("RGBA")
-    if strip.mode == "LA":
-        return strip.getchannel("L")
     return _in_mode(strip, _BASE_MODES[strip.mode])
 
 
@@ -261,15 +254,13 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """From the embedded color profile to sRGB; None without a usable profile."""
+    """From the embedded color profile to sRGB; None without one that is whole and of our mode."""
     icc = image.info.get("icc_profile")
     if not icc:
         return None
     mode = _BASE_MODES[image.mode]
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if _PROFILE_MODES.get(profile.profile.xcolor_space) != mode:
-            return None
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         return ImageCms.buildTransform(profile, srgb, mode, "RGB", _INTENT, _FLAGS)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):

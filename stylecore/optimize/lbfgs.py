@@ -163,7 +163,8 @@ class BatchedLBFGS:
 
 
 def _dot(first: ImageBatch, second: ImageBatch) -> PerImage:
-    return torch.einsum("bn,bn->b", first.flatten(1), second.flatten(1))
+    # Not a matrix product: its rounding depends on how many pictures there are.
+    return (first * second).flatten(start_dim=1).sum(dim=1)
 
 
 def _as_column(values: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def test_an_object_that_changes_while_it_is_read_is_read_again():
 
 
 def test_a_body_that_ends_early_is_read_again(monkeypatch: pytest.MonkeyPatch):
-    connection = FakeConnection()
+    connection = FakeConnection(etag="multipart-2")
     bodies = iter([GOOD[:3], GOOD])
     monkeypatch.setattr(connection, "receive", lambda response, timeout_s: next(bodies))
     assert objects(connection).read(URI, 100)[0] == GOOD
@@ -215,6 +215,19 @@ def test_a_spool_is_whole_although_a_range_fails_or_the_object_changes(
             connection.data, connection.etag = b"abcdefghij", md5(b"abcdefghij")
 
     connection.spoil = trouble
+    objects(connection).spool(URI, tmp_path / "spool")
+    assert (tmp_path / "spool").read_bytes() == b"abcdefghij"
+
+
+def test_a_spool_never_mixes_two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stylecore.batch.s3._RANGE_BYTES", 4)
+    connection = FakeConnection(data=b"0123456789", etag="old-2")
+
+    def change(call: int, method: str) -> None:
+        if call == 3:
+            connection.data, connection.etag = b"abcdefghij", "new-2"
+
+    connection.spoil = change
     objects(connection).spool(URI, tmp_path / "spool")
     assert (tmp_path / "spool").read_bytes() == b"abcdefghij"
 

@@ -111,6 +111,13 @@ def test_credentials_in_a_uri_are_not_repeated_in_the_error():
     assert "hunter2" not in caught.value.uri
 
 
+def test_an_error_about_broken_unicode_can_itself_be_written():
+    with pytest.raises(BadKeyError) as caught:
+        check_uri("s3://inbox/half\ud800.jpg")
+    assert str(caught.value).encode()
+    assert caught.value.uri.encode()
+
+
 @given(st.text(st.characters(), max_size=80))
 def test_whatever_is_accepted_is_safe_and_stable(text: str):
     try:

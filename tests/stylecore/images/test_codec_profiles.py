@@ -85,3 +85,7 @@ def test_srgb_stays_as_it_is():
 def test_a_broken_profile_or_one_for_another_color_space_is_ignored(profile):
     image = Image.new("RGB", (4, 4), (10, 200, 30))
     assert decode_with(image, profile)[0, 0].tolist() == [10, 200, 30]
+
+
+def test_a_grey_picture_ignores_a_profile_for_colors():
+    assert decode_with(Image.new("L", (4, 4), 64), SRGB)[0, 0].tolist() == [64, 64, 64]

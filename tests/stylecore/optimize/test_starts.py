@@ -76,5 +76,5 @@ def test_a_missing_picture_is_named(contents):
 def test_every_start_that_a_job_may_ask_for_exists(contents):
     image = np.zeros((2, 2, 3), dtype=np.uint8)
     for init in OptimizeSettings.model_fields["init"].annotation.__args__:
-        start = make_start(init, contents, inputs([(flat(0, 0, 0), 1.0)], image))
+        start = make_start(init, contents, inputs([(flat(0.5, 0.5, 0.5), 1.0)], image))
         assert start.shape == contents.shape
