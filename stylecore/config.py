@@ -16,7 +16,7 @@ Preset = Literal["draft", "standard", "fine"]
 Method = Literal["optimize", "identity"]
 EncoderName = Literal["vgg16", "vgg19"]
 
-PRESETS: Final[Mapping[Preset, Mapping[str, Any]]] = {
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "draft": {"optimize": {"num_evaluations": 20}},
     "standard": {"optimize": {"num_evaluations": 60}},
     "fine": {"optimize": {"num_evaluations": 150}},
@@ -175,10 +175,16 @@ class StylizeJob(FrozenModel):
         description="How to stylize; identity only resizes, to rehearse a job.",
         json_schema_extra=_at(5),
     )
-    optimize: OptimizeSettings = Field(OptimizeSettings(), json_schema_extra=_at(6))
+    optimize: OptimizeSettings = Field(
+        OptimizeSettings(), description="Settings of the method optimize.", json_schema_extra=_at(6)
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=_at(7))
-    output: OutputSettings = Field(OutputSettings(), json_schema_extra=_at(8))
-    limits: Limits = Field(Limits(), json_schema_extra=_at(9))
+    output: OutputSettings = Field(
+        OutputSettings(), description="How pictures are written.", json_schema_extra=_at(8)
+    )
+    limits: Limits = Field(
+        Limits(), description="What a row and a shard may cost.", json_schema_extra=_at(9)
+    )
     allow: tuple[str, ...] = Field(
         (),
         description="Prefixes that rows may name besides the manifest's and the styles' buckets.",

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
+from stylecore.batch.faults import job_errors
 from stylecore.batch.fingerprint import digest_of, make_run_id, to_shares
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
 from stylecore.batch.manifest import SpooledManifest, spool_manifest
@@ -25,7 +26,6 @@ from stylecore.batch.planning import (
 from stylecore.batch.store import Store
 from stylecore.batch.uris import AllowList, absolute, bucket_or_folder, check_folder, check_uri
 from stylecore.config import OptimizeSettings, StylizeJob, pixel_settings
-from stylecore.errors import JobError, RowError
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.perception.digests import shipped_weights_digest
 from stylecore.perception.layers import check_layers, layer_names
@@ -118,7 +118,8 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
     styles = tuple(
         style.model_copy(update={"uri": _object_uri("style", style.uri)}) for style in job.styles
     )
-    output_uri = _folder_uri("output", job.output_uri)
+    with job_errors("output"):
+        output_uri = check_folder(job.output_uri)
     return job.model_copy(
         update={
             "styles": styles,
@@ -180,10 +181,8 @@ def _check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
     uris, weights = source
     images = [read_input(store, "style", uri, job.limits.max_bytes) for uri in uris]
     for uri, data in zip(uris, images, strict=True):
-        try:
+        with job_errors("style"):
             decode_image(data, uri, decode_limits(job))
-        except RowError as error:
-            raise JobError(f"style {error}") from error
     return style_digest(images, weights)
 
 
@@ -193,24 +192,13 @@ def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_
     Raises:
         JobError: it cannot be read.
     """
-    try:
-        return store.read_bytes(_object_uri(what, uri), max_bytes)[0]
-    except RowError as error:
-        raise JobError(f"{what} {error}") from error
+    with job_errors(what):
+        return store.read_bytes(check_uri(absolute(uri)), max_bytes)[0]
 
 
 def _object_uri(what: str, uri: str) -> str:
-    try:
+    with job_errors(what):
         return check_uri(absolute(uri))
-    except RowError as error:
-        raise JobError(f"{what}: {error}") from error
-
-
-def _folder_uri(what: str, uri: str) -> str:
-    try:
-        return check_folder(uri)
-    except RowError as error:
-        raise JobError(f"{what}: {error}") from error
 
 
 def _write_plan(ledger: RunLedger, request: _Request) -> None:

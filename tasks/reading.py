@@ -16,7 +16,8 @@ from stylecore.batch.planning import PlannedRow
 from stylecore.batch.store import Store
 from stylecore.batch.uris import is_s3, join_uri
 from stylecore.config import pixel_settings
-from stylecore.images.codec import RgbImage, decode_image
+from stylecore.errors import MissingError
+from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
 from stylecore.images.resize import resize_content
 from tasks.preparing import decode_limits
 
@@ -24,6 +25,8 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 _READERS: Final = 3
 _WINDOW: Final = 6
+# Our own pictures: at most 8192 px a side, and PNG is never larger than the pixels by much.
+OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +94,20 @@ class ContentReader:
             return AlreadyThere(names)
         image = decode_image(data, row.content_uri, limits)
         content = resize_content(image, self._record.job.max_side_px)
-        found = None
-        if self._is_there(names):
-            found, _ = self._store.read_bytes(names.output_uri, limits.max_bytes)
-        return Reading(names, content, found)
+        return Reading(names, content, self._find(names))
 
     def _names(self, row: PlannedRow, version: str) -> Names:
         mark = fingerprint(version, self._style_digest, self._settings, self._record.inputs_digest)
         name = output_name(row.content_uri, mark, self._record.job.output.format)
         return Names(version, mark, join_uri(self._folder, name))
 
-    def _is_there(self, names: Names) -> bool:
-        return _file_name(names.output_uri) in self._existing
+    def _find(self, names: Names) -> bytes | None:
+        if _file_name(names.output_uri) not in self._existing:
+            return None
+        try:
+            return self._store.read_bytes(names.output_uri, OUTPUT_LIMITS.max_bytes)[0]
+        except MissingError:  # deleted since it was listed
+            return None
 
     def _is_old(self, names: Names) -> bool:
         modified = self._existing.get(_file_name(names.output_uri))

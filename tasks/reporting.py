@@ -20,6 +20,7 @@ from stylecore.images.codec import DecodeLimits, decode_image, encode_image
 from stylecore.images.resize import resize_content
 from tasks.closing import Summary, Survey, read_summary, summarize, survey_outcomes
 from tasks.preparing import decode_limits
+from tasks.reading import OUTPUT_LIMITS
 
 _RESULT_SIDE_PX: Final = 320
 _SOURCE_SIDE_PX: Final = 160
@@ -70,7 +71,7 @@ def _card(ledger: RunLedger, outcome: Outcome) -> PictureCard:
         output_href=posixpath.relpath(output_uri, ledger.run_uri) if output_uri else None,
         content_thumbnail=_thumbnail(ledger.store, outcome.content_uri, limits, _SOURCE_SIDE_PX),
         style_thumbnail=_painting(ledger.store, painting_uri, limits),
-        result_thumbnail=_thumbnail(ledger.store, output_uri, limits, _RESULT_SIDE_PX),
+        result_thumbnail=_thumbnail(ledger.store, output_uri, OUTPUT_LIMITS, _RESULT_SIDE_PX),
         figures={name: getattr(outcome, name) for name in _FIGURES},
     )
 

@@ -16,20 +16,18 @@ from typing import Final
 
 from stylecore.batch.ledger import RunLedger, Shard
 from stylecore.errors import InternalError, RowError, RunStoppedError
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image, encode_image
+from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
-from tasks.reading import AlreadyThere, ContentReader, Reading, read_ahead
+from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
 from tasks.shard_book import ShardBook, score_figures
 from tasks.stopping import stop_flag
 
 _WRITERS: Final = 2
 _UNWRITTEN: Final = 4
 _CONTENT_TYPES: Final = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-# Our own pictures: at most 8192 px a side, and PNG is never larger than the pixels by much.
-_OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2)
 _log = logging.getLogger(__name__)
 
 
@@ -146,7 +144,7 @@ class _Line:
     def _keep_found(self, index: int, reading: Reading) -> bool:
         """Count a picture that was made before its outcome was lost, if it is whole."""
         try:
-            picture = decode_image(reading.found or b"", reading.names.output_uri, _OUTPUT_LIMITS)
+            picture = decode_image(reading.found or b"", reading.names.output_uri, OUTPUT_LIMITS)
         except RowError:
             return False
         figures = self._figures(reading, picture)
@@ -160,7 +158,7 @@ class _Line:
             data = encode_image(pixels, self.job.output)
             uri = reading.names.output_uri
             self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
-            picture = decode_image(data, uri, _OUTPUT_LIMITS)
+            picture = decode_image(data, uri, OUTPUT_LIMITS)
             figures = self._figures(reading, picture)
         except RowError as error:
             self.book.fail(stylized.key, error)

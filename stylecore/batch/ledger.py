@@ -46,7 +46,6 @@ _PLAN_FIELDS: Final = [
     pa.field("error_message", pa.string()),
 ]
 _RESULT_NAME: Final = re.compile(r"(\d{5,})(?:\.retry(\d+))?\.parquet\Z")
-_MAX_BYTES: Final = 2**31
 _S3_CLOCK_TICK_S: Final = 1.0  # object stores tell modification times in whole seconds
 _LOCAL_CLOCK_TICK_S: Final = 0.02
 
@@ -127,7 +126,7 @@ class RunLedger:
             JobError: there is no such run.
         """
         try:
-            data, _ = self.store.read_bytes(self.uri("job.json"), _MAX_BYTES)
+            data, _ = self.store.read_bytes(self.uri("job.json"))
         except MissingError as error:
             raise JobError(
                 f"{self.run_uri}: there is no run here. A run's URI is <output>/runs/<run id>, "
@@ -171,7 +170,7 @@ class RunLedger:
 
     def read_shard(self, number: int) -> Shard:
         """The rows of a plan file, for the first attempt."""
-        data, _ = self.store.read_bytes(self.uri("plan", f"{number:05d}.parquet"), _MAX_BYTES)
+        data, _ = self.store.read_bytes(self.uri("plan", f"{number:05d}.parquet"))
         table = pq.read_table(io.BytesIO(data))
         own = {field.name for field in _PLAN_FIELDS}
         extra_schema = pa.schema([f for f in table.schema if f.name not in own])
@@ -228,7 +227,7 @@ class RunLedger:
 
     def _read_outcomes(self, uris: Iterable[str]) -> Iterator[Outcome]:
         for uri in uris:
-            data, _ = self.store.read_bytes(uri, _MAX_BYTES)
+            data, _ = self.store.read_bytes(uri)
             yield from outcomes_from_table(pq.read_table(io.BytesIO(data)))
 
     def write_progress(self, shard: int, counts: Mapping[str, Any]) -> None:
@@ -240,7 +239,7 @@ class RunLedger:
         """The last word of every shard on how far it is."""
         words = {}
         for info in self.store.list_objects(self.uri("progress") + "/"):
-            data, _ = self.store.read_bytes(info.uri, _MAX_BYTES)
+            data, _ = self.store.read_bytes(info.uri)
             words[int(safe_stem(info.uri))] = json.loads(data)
         return words
 

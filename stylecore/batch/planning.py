@@ -8,7 +8,6 @@ manifest is read more often where they would be too many.
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stylecore.batch.duplicates import ALL_STYLES, Keys, Mask, first_pictures, first_uses
 from stylecore.batch.extra import ExtraColumns
 from stylecore.batch.fingerprint import Style, name_styles, to_shares
 from stylecore.batch.manifest import ManifestRow, SpooledManifest, read_rows
@@ -24,9 +24,6 @@ from stylecore.batch.uris import AllowList, check_uri, resolve
 from stylecore.errors import BadRequestError, JobError
 
 StyleSources = tuple[tuple[str, ...], tuple[float, ...]]
-_Mask = np.ndarray[Any, np.dtype[np.bool_]]
-_Digests = np.ndarray[Any, np.dtype[np.void]]
-_ALL_STYLES: Final = -1
 _BUFFERED_ROWS: Final = 200_000
 _EXAMPLES: Final = 5
 
@@ -65,7 +62,7 @@ class Scan:
     rejected: Counter[str] = field(default_factory=Counter)
     reject_examples: list[str] = field(default_factory=list)
     rows_of_style: list[int] = field(default_factory=list)
-    kept: _Mask = field(default_factory=lambda: np.zeros(0, bool))
+    kept: Mask = field(default_factory=lambda: np.zeros(0, bool))
 
 
 class RowReader:
@@ -134,7 +131,7 @@ def scan_manifest(reader: RowReader) -> Scan:
         JobError: a row cannot be read, an id is repeated, or a row has no style.
     """
     scan = Scan([], len(reader.job_styles), ExtraColumns())
-    contents, ids, refusals = _Keys(), _Keys(), _Refusals()
+    contents, ids, refusals = Keys(), Keys(), _Refusals()
     style_of_row = array("i")
     for row, planned, styles in reader:
         scan.rows += 1
@@ -142,34 +139,16 @@ def scan_manifest(reader: RowReader) -> Scan:
         ids.add(planned.row_id)
         scan.extra.add(planned.extra)
         refusals.add(row.number, planned)
-        style_of_row.append(_ALL_STYLES if styles is reader.job_styles else styles[0])
+        style_of_row.append(ALL_STYLES if styles is reader.job_styles else styles[0])
     own_style = np.array(style_of_row, np.int32)
     if scan.job_styles == 1:
-        own_style[own_style == 0] = _ALL_STYLES
-    scan.kept = _first_pictures(contents.digests(), own_style, scan.job_styles)
+        own_style[own_style == 0] = ALL_STYLES
+    scan.kept = first_pictures(contents.digests(), own_style, scan.job_styles)
     scan.duplicates = scan.rows - int(scan.kept.sum())
-    _refuse_repeated_ids(reader, _first_uses(ids.digests(), scan.kept), scan.kept)
+    _refuse_repeated_ids(reader, first_uses(ids.digests(), scan.kept), scan.kept)
     scan.styles = name_styles(list(reader.sources))
     _count_pictures(scan, own_style, refusals)
     return scan
-
-
-def _first_pictures(contents: _Digests, own_style: np.ndarray[Any, Any], job_styles: int) -> _Mask:
-    """Rows whose pictures no earlier row makes.
-
-    A row that names one of the job's styles gives way to a row of the same photograph in all of
-    them, wherever that stands.
-    """
-    pictures = contents.copy()
-    pictures["low"] ^= (own_style + 1).astype(np.uint64)
-    kept = _first_uses(pictures)
-    in_all = contents[kept & (own_style == _ALL_STYLES)]
-    rows = np.flatnonzero(kept & (own_style >= 0) & (own_style < job_styles))
-    kept[rows] = ~(
-        np.isin(contents["low"][rows], in_all["low"])
-        & np.isin(contents["high"][rows], in_all["high"])
-    )
-    return kept
 
 
 def _count_pictures(scan: Scan, style_of_row: np.ndarray[Any, Any], refusals: _Refusals) -> None:
@@ -205,7 +184,7 @@ class _Refusals:
         return Counter({c: int(n) for c, n in zip(self._codes, totals, strict=True) if c and n})
 
 
-def _refuse_repeated_ids(reader: RowReader, first: _Mask, kept: _Mask) -> None:
+def _refuse_repeated_ids(reader: RowReader, first: Mask, kept: Mask) -> None:
     repeated = np.flatnonzero(kept & ~first)
     if len(repeated):
         number = int(repeated[0])
@@ -216,35 +195,8 @@ def _refuse_repeated_ids(reader: RowReader, first: _Mask, kept: _Mask) -> None:
         )
 
 
-class _Keys:
-    """128-bit digests of strings, 16 bytes each."""
-
-    def __init__(self) -> None:
-        self._digests = bytearray()
-
-    def add(self, text: str) -> None:
-        data = text.encode("utf-8", "surrogatepass")
-        self._digests += hashlib.blake2b(data, digest_size=16).digest()
-
-    def digests(self) -> _Digests:
-        """All of them, in the order of ``add``."""
-        return np.frombuffer(self._digests, np.dtype([("high", "<u8"), ("low", "<u8")]))
-
-
-def _first_uses(digests: _Digests, among: _Mask | None = None) -> _Mask:
-    """True where a digest stands for the first time, looking at ``among`` only."""
-    numbers = np.arange(len(digests)) if among is None else np.flatnonzero(among)
-    order = np.lexsort((numbers, digests["low"][numbers], digests["high"][numbers]))
-    ranked = digests[numbers[order]]
-    is_new = np.ones(len(ranked), bool)
-    is_new[1:] = ranked[1:] != ranked[:-1]
-    mask = np.zeros(len(digests), bool)
-    mask[numbers[order[is_new]]] = True
-    return mask
-
-
 def cut_shards(reader: RowReader, scan: Scan, rows_per_shard: int) -> Iterator[ShardRows]:
-    """Second pass: rows of one style together, ``rows_per_shard`` at most, in manifest order.
+    """Second reading: rows of one style together, ``rows_per_shard`` at most, in manifest order.
 
     Only the last shard of a style has fewer, however the styles take turns in the manifest.
     """
@@ -256,8 +208,10 @@ def cut_shards(reader: RowReader, scan: Scan, rows_per_shard: int) -> Iterator[S
 
 
 def _passes(scan: Scan, rows_per_shard: int) -> Iterator[range]:
-    """Styles to cut while reading the manifest once: the job's, which share their rows, and then
-    as many as have few enough rows in unfinished shards."""
+    """Styles to cut while reading the manifest once.
+
+    First the job's, which share their rows; then as many as have few rows in unfinished shards.
+    """
     start = buffered = 0
     for index, rows in enumerate(scan.rows_of_style):
         waiting = min(rows, rows_per_shard)
@@ -273,7 +227,7 @@ def _passes(scan: Scan, rows_per_shard: int) -> Iterator[range]:
 
 
 def _cut_styles(
-    reader: RowReader, kept: _Mask, styles: range, rows_per_shard: int
+    reader: RowReader, kept: Mask, styles: range, rows_per_shard: int
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
     buffers: dict[int, list[PlannedRow]] = {}
     for row, planned, styles_of_row in reader:

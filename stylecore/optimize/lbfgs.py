@@ -13,14 +13,13 @@ same alone or in a batch, but for rounding. Departures:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from stylecore.optimize.curvature import CurvaturePairs, as_column, dot, scaled
 from stylecore.types import ImageBatch, PerImage
 
 _HISTORY = 20  # pairs; 100, as the tutorial has, gained nothing and needs five times the memory
@@ -29,15 +28,6 @@ _SUFFICIENT_DECREASE = 1e-4
 _SHORTEST_CUT, _LONGEST_CUT = 0.1, 0.5
 _MAX_CUTS = 8
 _MIN_CURVATURE_COSINE = 1e-8
-
-
-@dataclass(frozen=True)
-class CurvaturePair:
-    """How the gradient changed along a step. ``inverse_curvature`` 0 takes a picture's pair out."""
-
-    step: ImageBatch
-    change: ImageBatch
-    inverse_curvature: PerImage
 
 
 class BatchedLBFGS:
@@ -51,7 +41,7 @@ class BatchedLBFGS:
 
     def __init__(self, start: ImageBatch, precondition: Callable[[ImageBatch], ImageBatch]) -> None:
         self._precondition = precondition
-        self._pairs: deque[CurvaturePair] = deque(maxlen=_HISTORY)
+        self._pairs = CurvaturePairs(start, _HISTORY)
         self._trial = self._point = start
         self._gradient = self._direction = torch.zeros_like(start)
         self._total = torch.full_like(start[:, 0, 0, 0], torch.inf)
@@ -79,9 +69,9 @@ class BatchedLBFGS:
         self._learn(accepted, gradients)
         self._move(accepted, totals, gradients)
         self._turn(accepted | self._restart(active))
-        step = _scaled(self._direction, self._step_length)
+        step = scaled(self._direction, self._step_length)
         trial = (self._point + step).clamp_(0, 1)
-        self._trial = torch.where(_as_column(active), trial, self._point)
+        self._trial = torch.where(as_column(active), trial, self._point)
         return self._trial
 
     def _has_decreased(self, totals: PerImage) -> Bool[Tensor, " b"]:
@@ -90,7 +80,7 @@ class BatchedLBFGS:
 
     def _slope(self) -> PerImage:
         """What a linear objective would have changed by between the point and the trial."""
-        return _dot(self._gradient, self._trial - self._point)
+        return dot(self._gradient, self._trial - self._point)
 
     def _cut_steps(self, rejected: Bool[Tensor, " b"], totals: PerImage) -> None:
         """Shorten to the minimum of the parabola through both totals and the slope."""
@@ -101,22 +91,17 @@ class BatchedLBFGS:
         self._num_cuts += rejected
 
     def _learn(self, accepted: Bool[Tensor, " b"], gradients: ImageBatch) -> None:
-        has_step = accepted & self._total.isfinite()  # the first evaluation has none behind it
-        if not has_step.any():
-            return
-        keep = _as_column(has_step)
-        step = torch.where(keep, self._trial - self._point, 0)
-        change = torch.where(keep, gradients - self._gradient, 0)
-        curvature = _dot(step, change)
-        useful = (
-            curvature > _MIN_CURVATURE_COSINE * (_dot(step, step) * _dot(change, change)).sqrt()
-        )
-        self._pairs.append(CurvaturePair(step, change, torch.where(useful, 1 / curvature, 0)))
-        scale = curvature / _dot(change, self._precondition(change))
+        step, change = self._trial - self._point, gradients - self._gradient
+        curvature = dot(step, change)
+        smallest = _MIN_CURVATURE_COSINE * (dot(step, step) * dot(change, change)).sqrt()
+        smallest = smallest.clamp(min=torch.finfo(smallest.dtype).tiny)  # it is divided by
+        useful = accepted & (curvature > smallest)  # not at the first trial: its step is 0
+        self._pairs.append(useful, step, change)
+        scale = curvature / dot(change, self._precondition(change))
         self._scale = torch.where(useful, scale, self._scale)
 
     def _move(self, accepted: Bool[Tensor, " b"], totals: PerImage, gradients: ImageBatch) -> None:
-        there = _as_column(accepted)
+        there = as_column(accepted)
         self._point = torch.where(there, self._trial, self._point)
         self._gradient = torch.where(there, gradients, self._gradient)
         self._total = torch.where(accepted, totals, self._total)
@@ -126,8 +111,7 @@ class BatchedLBFGS:
         stuck = active & (self._num_cuts >= _MAX_CUTS)
         self.converged = self.converged | (stuck & (self._scale == 0))
         self._scale = torch.where(stuck, 0, self._scale)
-        for pair in self._pairs:
-            pair.inverse_curvature.masked_fill_(stuck, 0)
+        self._pairs.forget(stuck)
         return stuck
 
     def _turn(self, turning: Bool[Tensor, " b"]) -> None:
@@ -135,41 +119,19 @@ class BatchedLBFGS:
         if not turning.any():
             return
         direction = self._quasi_newton_direction()
-        self.converged = self.converged | (turning & (_dot(direction, direction) == 0))
-        self._direction = torch.where(_as_column(turning), direction, self._direction)
+        self.converged = self.converged | (turning & (dot(direction, direction) == 0))
+        self._direction = torch.where(as_column(turning), direction, self._direction)
         self._step_length = torch.where(turning, 1, self._step_length)
         self._num_cuts = torch.where(turning, 0, self._num_cuts)
 
     def _quasi_newton_direction(self) -> ImageBatch:
         point, gradient = self._point, self._gradient
         is_free = ~(((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0)))
-        remaining = gradient * is_free
-        coefficients = []
-        for pair in reversed(self._pairs):
-            coefficient = pair.inverse_curvature * _dot(pair.step, remaining)
-            remaining = remaining - _scaled(pair.change, coefficient)
-            coefficients.append(coefficient)
-        result = self._initial_step(remaining)
-        for pair, coefficient in zip(self._pairs, reversed(coefficients), strict=True):
-            correction = coefficient - pair.inverse_curvature * _dot(pair.change, result)
-            result = result + _scaled(pair.step, correction)
+        result = self._pairs.apply_inverse_hessian(gradient * is_free, self._initial_step)
         return -result * is_free
 
     def _initial_step(self, gradient: ImageBatch) -> ImageBatch:
         smooth = self._precondition(gradient)
         rms = smooth.square().mean(dim=(1, 2, 3)).sqrt()
         first_scale = torch.where(rms > 0, _FIRST_STEP_RMS / rms, 0)
-        return _scaled(smooth, torch.where(self._scale > 0, self._scale, first_scale))
-
-
-def _dot(first: ImageBatch, second: ImageBatch) -> PerImage:
-    # Not a matrix product: its rounding depends on how many pictures there are.
-    return (first * second).flatten(start_dim=1).sum(dim=1)
-
-
-def _as_column(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)
-
-
-def _scaled(images: ImageBatch, factors: PerImage) -> ImageBatch:
-    return images * _as_column(factors)
+        return scaled(smooth, torch.where(self._scale > 0, self._scale, first_scale))

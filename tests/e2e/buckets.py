@@ -61,6 +61,4 @@ class Workplace:
     def listing(self, folder: str) -> dict[str, tuple[str, str]]:
         """ETag and time of the last write of every object below a folder, by bucket and key."""
         found = self.s3.client().find(folder, detail=True)
-        return {
-            key: (str(info["ETag"]), str(info["LastModified"])) for key, info in found.items()
-        }
+        return {key: (str(info["ETag"]), str(info["LastModified"])) for key, info in found.items()}

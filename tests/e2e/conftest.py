@@ -1,7 +1,6 @@
 """Real servers, and the command line that talks to them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from buckets import Workplace

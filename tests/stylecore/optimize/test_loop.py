@@ -9,6 +9,8 @@ from stylecore.config import OptimizeSettings
 from stylecore.errors import DeadlineError, JobError, NonFiniteError, RunStoppedError
 from stylecore.optimize.loop import minimize
 from stylecore.optimize.watch import Watch
+from stylecore.perception.objective import Objective
+from stylecore.perception.targets import make_content_target, make_style_target
 from stylecore.types import ImageBatch, PerImage
 
 OPTIMIZERS = ["lbfgs", "adam"]
@@ -140,6 +142,21 @@ def test_a_gradient_that_is_not_finite_is_an_error_too():
 
     result = minimize(cusp, torch.full((1, 3, 2, 2), 0.5), settings(), Watch())
     assert isinstance(result.errors[0], NonFiniteError)
+
+
+def test_a_picture_does_the_same_alone_and_in_a_batch_through_a_network(tiny_encoder):
+    """In double precision: in single, a network rounds batches differently, and it adds up."""
+    encoder = tiny_encoder.double()
+    generator = torch.Generator().manual_seed(6)
+    contents = torch.rand(3, 3, 24, 20, generator=generator, dtype=torch.float64)
+    styles = [(torch.rand(1, 3, 20, 24, generator=generator, dtype=torch.float64), 1.0)]
+    style = make_style_target(encoder, styles, ["relu1_1", "relu3_1"])
+    objective = Objective(encoder, make_content_target(encoder, contents, ["relu4_2"]), style)
+    alone = objective.select([1])
+
+    together = minimize(lambda images: objective(images).total, contents, settings(), Watch())
+    single = minimize(lambda images: alone(images).total, contents[1:2], settings(), Watch())
+    torch.testing.assert_close(single.images[0], together.images[1], rtol=0, atol=1e-6)
 
 
 def test_nothing_more_is_evaluated_once_every_picture_has_converged():
