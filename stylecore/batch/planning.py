@@ -141,8 +141,6 @@ def scan_manifest(reader: RowReader) -> Scan:
         refusals.add(row.number, planned)
         style_of_row.append(ALL_STYLES if styles is reader.job_styles else styles[0])
     own_style = np.array(style_of_row, np.int32)
-    if scan.job_styles == 1:
-        own_style[own_style == 0] = ALL_STYLES
     scan.kept = first_pictures(contents.digests(), own_style, scan.job_styles)
     scan.duplicates = scan.rows - int(scan.kept.sum())
     _refuse_repeated_ids(reader, first_uses(ids.digests(), scan.kept), scan.kept)

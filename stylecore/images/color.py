@@ -46,7 +46,7 @@ def match_color(image: ImageBatch, target: ImageBatch) -> ImageBatch:
 
 
 def match_color_cholesky(image: ImageBatch, target: ImageBatch) -> ImageBatch:
-    """As ``match_color``, by the map of Gatys et al. 2016, section 3.1, through Cholesky factors.
+    """As ``match_color``, by the map of Gatys et al. 2016 that is made of Cholesky factors.
 
     Mean and covariance come out the same; the map between them is lower triangular, so that red
     stays a function of red alone, green of red and green. The same noise is added.
@@ -96,7 +96,7 @@ def luminance_of(images: ImageBatch) -> Luminance:
 def with_color_of(result: ImageBatch, content: ImageBatch) -> ImageBatch:
     """The luminance of ``result`` with the color of ``content``.
 
-    Luminance-only transfer of Gatys et al. 2016, section 3.2: luma from one, chroma (here: what
+    Luminance-only transfer of Gatys et al. 2016: luma from one, chroma (here: what
     the channels differ from luma by, a linear transform of I and Q) from the other. Departure: a
     chroma that has no place in [0, 1] at its new luma is paled just so far as it needs, where
     clamping the channels would change luma and hue.
@@ -153,7 +153,10 @@ def _power(matrix: _Matrices, exponent: float) -> _Matrices:
 def _triangular_map(source: _Matrices, target: _Matrices) -> _Matrices:
     """The lower triangular T with T source T^t = target: chol(target) chol(source)^-1."""
     source_factor, target_factor = torch.linalg.cholesky(source), torch.linalg.cholesky(target)
-    return torch.linalg.solve_triangular(source_factor, target_factor, upper=False, left=False)
+    result: _Matrices = torch.linalg.solve_triangular(
+        source_factor, target_factor, upper=False, left=False
+    )
+    return result
 
 
 def _middle_ranks(values: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:

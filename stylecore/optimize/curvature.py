@@ -55,17 +55,17 @@ class CurvaturePairs:
             initial: the inverse Hessian without any pair.
         """
         num_ages = min(int(self._num_seen.max()), len(self._steps))
-        gradient, coefficients = gradient.clone(), []
+        coefficients = []
         for age in range(num_ages):
             step, change, inverse_curvature = self._pair(age)
             coefficient = inverse_curvature * dot(step, gradient)
-            gradient.addcmul_(change, as_column(coefficient), value=-1)
+            gradient = gradient - scaled(change, coefficient)
             coefficients.append(coefficient)
-        result = initial(gradient).clone()
+        result = initial(gradient)
         for age in reversed(range(num_ages)):
             step, change, inverse_curvature = self._pair(age)
             correction = coefficients[age] - inverse_curvature * dot(change, result)
-            result.addcmul_(step, as_column(correction))
+            result = result + scaled(step, correction)
         return result
 
     def _pair(self, age: int) -> tuple[ImageBatch, ImageBatch, PerImage]:

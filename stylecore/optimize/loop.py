@@ -111,8 +111,7 @@ def _evaluate(
     with torch.enable_grad():
         totals = objective(variables)
         (gradients,) = torch.autograd.grad(totals.sum(), variables)
-    # Layouts other than the default would spread into the curvature pairs.
-    return totals.detach(), gradients.contiguous()
+    return totals.detach(), gradients
 
 
 class _Findings:

@@ -149,7 +149,7 @@ class OptimizeStylizer:
         if seconds is None:
             return self._watch
         deadline = time.monotonic() + seconds
-        if self._watch.deadline is None:
+        if self._watch.deadline is not None:
             deadline = min(deadline, self._watch.deadline)
         return replace(self._watch, deadline=deadline)
 

@@ -19,19 +19,22 @@ LEAVING_S = 15
 
 
 def request(bucket: LocalBucket) -> list[str]:
-    """Four pictures of about a second each."""
+    """A job whose pictures take some seconds each on one core, tiny ones a fraction of that."""
     return [
         *("run", "--manifest", f"{bucket.photographs}/", "--output", str(bucket.output)),
-        *("--style", str(bucket.folder / "wave.jpg"), "--max-side-px", "96"),
-        *("--set", "optimize.num_evaluations=16", "--set", "device=cpu"),
+        *("--style", str(bucket.folder / "wave.jpg"), "--max-side-px", "128"),
+        *("--set", "optimize.num_evaluations=8", "--set", "device=cpu"),
     ]
 
 
 def test_an_interrupted_run_leaves_soon_and_whole_and_the_next_one_finishes_it(
     bucket: LocalBucket, harness: str
 ) -> None:
-    bucket.fill(4)
-    environment = clean_environment(bucket.folder, {"PREFECT_API_URL": harness})
+    bucket.fill(2)
+    enlarge(bucket.photographs / "photo01.jpg")
+    environment = clean_environment(
+        bucket.folder, {"PREFECT_API_URL": harness, "OMP_NUM_THREADS": "1"}
+    )
     with started(bucket, environment) as process:
         wait_for_picture(bucket, process)
         process.send_signal(signal.SIGINT)
@@ -42,12 +45,12 @@ def test_an_interrupted_run_leaves_soon_and_whole_and_the_next_one_finishes_it(
     assert len(stderr.splitlines()) <= 10, stderr
     assert "start the same command again" in stderr
     assert "Traceback" not in stderr
-    assert 1 <= len(bucket.pictures()) < 4
+    assert len(bucket.pictures()) == 1
     assert_whole(bucket)
     assert not list(bucket.output.glob("runs/*/results/*"))
     found = {path: path.stat().st_mtime_ns for path in bucket.pictures()}
     answer = run_stylebatch(*request(bucket), home=bucket.folder, environment=environment)
-    assert (answer.code, answer.lines[0]) == (0, "made 4, skipped 0, failed 0")
+    assert (answer.code, answer.lines[0]) == (0, "made 2, skipped 0, failed 0")
     assert {path: path.stat().st_mtime_ns for path in found} == found
     assert_whole(bucket)
 
@@ -78,6 +81,13 @@ def started(bucket: LocalBucket, environment: dict[str, str]) -> Iterator[subpro
         process.wait()
 
 
+def enlarge(path: Path) -> None:
+    """Make a photograph take longer than its neighbours."""
+    with Image.open(path) as image:
+        large = image.resize((128, 128))
+    large.save(path)
+
+
 def wait_for_picture(bucket: LocalBucket, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + FIRST_PICTURE_S
     while not bucket.pictures():
@@ -92,4 +102,4 @@ def assert_whole(bucket: LocalBucket) -> None:
     for path in files:
         with Image.open(path) as image:
             image.load()
-            assert max(image.size) == 96
+            assert max(image.size) in (96, 128)

@@ -51,8 +51,8 @@ def test_a_column_keeps_its_name_unless_the_results_have_one_of_that_name() -> N
 
 
 def test_a_column_that_has_the_prefixed_name_already_keeps_it() -> None:
-    names = columns_of({"status": 1, "row_status": 2}).names()
-    assert names == {"status": "row_row_status", "row_status": "row_status"}
+    names = columns_of({"device": 1, "row_device": 2}).names()
+    assert names == {"device": "row_row_device", "row_device": "row_device"}
 
 
 def test_columns_stand_in_the_manifests_order_also_where_rows_differ() -> None:

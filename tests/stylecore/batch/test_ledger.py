@@ -140,6 +140,16 @@ def test_a_complete_plan_stands(ledger: RunLedger) -> None:
     assert again.record == record()
 
 
+def test_the_stores_clock_moves_on_before_the_first_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    ledger = RunLedger(Store(), str(tmp_path), "0123")
+    ledger.complete_plan(record())
+    assert sum(pauses) >= 0.01  # the coarsest clock of a local file system in use
+
+
 def test_whatever_is_made_is_younger_than_its_plan(ledger: RunLedger) -> None:
     picture = Path(ledger.output_uri, "picture.jpg")
     picture.touch()

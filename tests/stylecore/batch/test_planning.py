@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.batch import planning
-from stylecore.batch.manifest import SpooledManifest
+from stylecore.batch.manifest import SpooledManifest, read_rows
 from stylecore.batch.planning import (
     PlannedRow,
     RowReader,
@@ -80,6 +80,12 @@ def test_a_repeated_id_is_refused_with_its_row(
 def test_an_equal_row_is_a_duplicate_and_no_repeated_id(tmp_path: Path) -> None:
     scan, _ = planned(reader_of(tmp_path, [{"content_uri": "a.jpg", "id": "x"}] * 3, WAVE))
     assert (scan.planned, scan.duplicates) == (1, 2)
+
+
+def test_a_duplicate_that_is_dropped_leaves_its_id_to_others(tmp_path: Path) -> None:
+    records = [{"content_uri": f"{name}.jpg", "id": row_id} for name, row_id in ("ax", "ay", "by")]
+    _, shards = planned(reader_of(tmp_path, records, WAVE))
+    assert [row.row_id for row in rows_of(shards)] == ["x", "y"]
 
 
 def test_of_duplicates_the_first_row_is_kept(tmp_path: Path) -> None:
@@ -243,6 +249,8 @@ def test_ten_thousand_styles_have_a_shard_each_however_they_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "_BUFFERED_ROWS", 15_000)
+    readings = []
+    monkeypatch.setattr(planning, "read_rows", lambda m: readings.append(m) or read_rows(m))
     records = [
         {"content_uri": f"{number}.jpg", "style_uri": f"/styles/{number % 10_000}/painting.jpg"}
         for number in range(20_000)
@@ -250,6 +258,7 @@ def test_ten_thousand_styles_have_a_shard_each_however_they_take_turns(
     scan, shards = planned(reader_of(tmp_path, records), 2000)
     assert len({style.name for style in scan.styles}) == 10_000
     assert [len(shard.rows) for shard in shards] == [2] * 10_000
+    assert len(readings) == 3  # once to scan, twice to cut without holding all rows
 
 
 def peak_of_scanning(folder: Path, rows: int) -> int:

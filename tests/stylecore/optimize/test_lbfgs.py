@@ -97,7 +97,7 @@ def test_a_misleading_curvature_pair_is_forgotten_when_no_step_helps():
     rule = BatchedLBFGS(start, torch.clone)
     active = torch.tensor([True])
     first = rule.propose(torch.tensor([10.0]), torch.ones_like(start), active)
-    rule.propose(torch.tensor([9.0]), 0.5 * torch.ones_like(start), active)
+    rule.propose(torch.tensor([9.0]), 0.8 * torch.ones_like(start), active)
     for _ in range(8):
         trial = rule.propose(torch.tensor([99.0]), torch.ones_like(start), active)
     rms = (trial - first).square().mean().sqrt().item()

@@ -66,7 +66,8 @@ def test_the_best_seen_need_not_be_the_last():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_objective_is_never_evaluated_outside_the_bounds(quadratic, grey, optimizer):
     recorder = Recorder(quadratic)
-    minimize(recorder, 3 * grey - 1, settings(optimizer), Watch())
+    start = torch.linspace(-1, 2, grey.numel(), dtype=grey.dtype).view_as(grey)
+    minimize(recorder, start, settings(optimizer), Watch())
     images = torch.stack(recorder.images)
     assert images.min() == 0
     assert images.max() == 1
