@@ -19,6 +19,7 @@ class Invert:
     """Turns colors into their opposites, and remembers what it was given.
 
     Attributes:
+        watch: of the shard that is worked on.
         stylized: keys of the photographs, over all uses.
         scored: how many pictures were measured.
         faults: how many more times to break down at the photograph with ``FAULTY_KEY``.
@@ -49,6 +50,7 @@ def install_invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
     invert = Invert()
 
     def build(*_: object, watch: Watch | None = None, **__: object) -> Invert:
+        invert.watch = watch or Watch()
         return invert
 
     monkeypatch.setattr("tasks.painting.build_stylizer", build)

@@ -55,8 +55,9 @@ def make_run_id(
 
     Args:
         manifest_digest: of the manifest's bytes, or of the listing.
-        settings: those that change pixels, or that change which rows are refused.
-        styles: name, weight and content digest of each of the job's styles.
+        settings: those that change pixels or decide which rows are refused, the digest of the
+            weights, and how the manifest is read.
+        styles: URIs, shares and content digest of each of the job's styles.
         run_key: the user's own word for "again".
 
     Returns:
