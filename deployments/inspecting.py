@@ -6,7 +6,7 @@ from deployments.console import say
 from stylecore.batch.ledger import RunLedger, open_ledger
 from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
-from tasks.closing import summarize, survey_outcomes
+from tasks.closing import read_summary, summarize, survey_outcomes
 from tasks.preparing import preview_run
 
 
@@ -65,7 +65,8 @@ def write_report(run_uri: str) -> None:
     from tasks.reporting import close_ledger
 
     ledger = open_ledger(Store(), run_uri)
-    closing = close_ledger(ledger, 0.0)
+    before = read_summary(ledger)
+    closing = close_ledger(ledger, before.seconds if before else 0.0)
     say(closing.summary.line())
     say(ledger.uri("report.html"))
 

@@ -39,7 +39,8 @@ def run_job(job: StylizeJob) -> int:
     def start() -> Any:
         from flows.stylize_manifest import stylize_manifest
 
-        return stylize_manifest(ledger.record.job, return_state=True)
+        here = ledger.record.job.model_copy(update={"device": job.device})
+        return stylize_manifest(here, return_state=True)
 
     return follow(ledger, todo, start)
 

@@ -31,4 +31,4 @@ def stylize_manifest(job: StylizeJob) -> State[dict[str, Any]]:
         job: which photographs, in which styles, to where, and how.
     """
     run_uri = plan_run(job)
-    return run_shards(run_uri)
+    return run_shards(run_uri, device=job.device)

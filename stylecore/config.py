@@ -14,12 +14,28 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Preset = Literal["draft", "standard", "fine"]
 Method = Literal["optimize", "identity"]
-EncoderName = Literal["vgg16", "vgg19"]
+EncoderName = Literal["vgg16", "vgg19", "resnet50", "inception_v3"]
+Pooling = Literal["max", "average", "average-rescaled"]
+Smoothing = Literal["none", "softmax"]
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "draft": {"optimize": {"num_evaluations": 20}},
     "standard": {"optimize": {"num_evaluations": 60}},
     "fine": {"optimize": {"num_evaluations": 150}},
+}
+
+# Layers where a job names none; those of the VGGs are the fields' own defaults. ResNet-50: the
+# choice of the authors of activation smoothing (Wang et al. 2021), which is the last layer at each
+# size of the feature maps; Inception-v3: by the same rule.
+_LAYERS_OF: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "resnet50": {
+        "content_layers": ("layer3_5",),
+        "style_layers": ("relu1", "layer1_2", "layer2_3", "layer3_5", "layer4_2"),
+    },
+    "inception_v3": {
+        "content_layers": ("Mixed_6e",),
+        "style_layers": ("Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e", "Mixed_7c"),
+    },
 }
 
 
@@ -104,9 +120,19 @@ class OptimizeSettings(FrozenModel):
         "or torchvision's.",
         json_schema_extra=_at(11),
     )
-    pooling: Literal["max", "average"] = Field(
+    pooling: Pooling = Field(
         "max", description="Pooling between blocks.", json_schema_extra=_at(12)
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_layers_of_the_encoder(cls, raw: object) -> object:
+        """Put the encoder's own layers where the request names none."""
+        if not isinstance(raw, Mapping):
+            return raw
+        encoder = raw.get("encoder")
+        layers = _LAYERS_OF.get(encoder) if isinstance(encoder, str) else None
+        return raw if layers is None else {**layers, **raw}
 
     @model_validator(mode="after")
     def _init_uri_goes_with_init_image(self) -> OptimizeSettings:

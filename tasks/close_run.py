@@ -14,7 +14,12 @@ from tasks.storage import open_run
 
 @task(name="close", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
 def close_run(run_uri: str, seconds: float) -> dict[str, Any]:
-    """Write summary and report and show them; safe to retry, for both are derived."""
+    """Write summary and report and show them; safe to retry, for both are derived.
+
+    Args:
+        run_uri: the run.
+        seconds: wall time spent on it, over all sessions.
+    """
     ledger = open_run(run_uri)
     closing = close_ledger(ledger, seconds)
     publish_summary(ledger, closing)

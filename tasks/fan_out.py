@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from prefect.futures import PrefectFuture, wait
@@ -19,28 +20,25 @@ _TINY_SHARDS: Final = 50
 _Future = PrefectFuture[dict[str, Any]]
 
 
-def fan_out(
-    ledger: RunLedger, session: str, numbers: Iterable[int], is_retry: bool
-) -> Iterator[None]:
+def fan_out(ledger: RunLedger, numbers: Iterable[int], like: ShardRequest) -> Iterator[None]:
     """Work through shards, a few at a time.
 
     A shard that fails for good is logged and stays to be done; the others go on.
 
     Args:
         ledger: the run.
-        session: names this attempt; its stop flag ends the work.
         numbers: the shards.
-        is_retry: whether to redo failed rows only.
+        like: what their requests have in common; its session's stop flag ends the work.
 
     Yields:
         Nothing, whenever something may have changed: at least every few seconds.
     """
     groups = group_shards(ledger, numbers)
     job = ledger.record.job
-    room = 1 + (_IDENTITY_SHARDS if job.method == "identity" else num_devices(job.device))
+    room = 1 + (_IDENTITY_SHARDS if job.method == "identity" else num_devices(like.device))
     running: set[_Future] = set()
     for group in groups:
-        requests = [ShardRequest(ledger.run_uri, number, session, is_retry) for number in group]
+        requests = [replace(like, number=number) for number in group]
         running.add(stylize_shards.submit(label_group(ledger, group), requests))
         while len(running) >= room:
             running = _wait(running)

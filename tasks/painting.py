@@ -14,7 +14,7 @@ from stylecore.images.codec import RgbImage, decode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Stylizer, StylizerInputs, build_stylizer
 from tasks.devices import device_slot
-from tasks.preparing import decode_limits, read_input, style_digest
+from tasks.preparing import decode_limits, digest_inputs, read_input_files, style_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Painter:
     """A stylizer and where it computes."""
 
     stylizer: Stylizer
-    device: str | None
+    device: str | None = None
+    inputs_digest: str = ""
 
 
 def load_style(store: Store, job: StylizeJob, style: PlannedStyle) -> LoadedStyle:
@@ -59,25 +60,15 @@ def open_painter(
 ) -> Iterator[Painter]:
     """Hold a device and build the style's stylizer on it; ``identity`` needs neither."""
     if job.method == "identity":
-        yield Painter(build_stylizer(job, style.paintings, watch=watch), None)
+        yield Painter(build_stylizer(job, style.paintings, watch=watch))
         return
     with device_slot(job.device) as device:
         here = job.model_copy(update={"device": device})
-        inputs = read_inputs(store, job)
-        yield Painter(build_stylizer(here, style.paintings, inputs, watch), device)
-
-
-def read_inputs(store: Store, job: StylizeJob) -> StylizerInputs:
-    """The files, besides paintings, that a job's settings name.
-
-    Raises:
-        JobError: one of them cannot be read.
-    """
-    settings = job.optimize
-    weights = init = None
-    if settings.encoder_weights_uri is not None:
-        weights = read_input(store, "encoder weights", settings.encoder_weights_uri)
-    if settings.init_uri is not None:
-        data = read_input(store, "init picture", settings.init_uri)
-        init = decode_image(data, settings.init_uri, decode_limits(job))
-    return StylizerInputs(weights, init)
+        files = read_input_files(store, job)
+        init = None
+        if "init_uri" in files:
+            uri = str(job.optimize.init_uri)
+            init = decode_image(files["init_uri"], uri, decode_limits(job))
+        inputs = StylizerInputs(files.get("encoder_weights_uri"), init)
+        stylizer = build_stylizer(here, style.paintings, inputs, watch)
+        yield Painter(stylizer, device, digest_inputs(job, files))

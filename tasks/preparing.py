@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,13 +24,21 @@ from stylecore.batch.planning import (
     scan_manifest,
 )
 from stylecore.batch.store import Store
-from stylecore.batch.uris import AllowList, absolute, bucket_or_folder, check_folder, check_uri
+from stylecore.batch.uris import (
+    AllowList,
+    absolute,
+    bucket_or_folder,
+    check_folder,
+    check_uri,
+    join_uri,
+)
 from stylecore.config import OptimizeSettings, StylizeJob, pixel_settings
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.perception.digests import shipped_weights_digest
 from stylecore.perception.layers import check_layers, layer_names
 
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
+_INPUT_SETTINGS = ("encoder_weights_uri", "init_uri")
 _MAX_WEIGHTS_BYTES = 2 * 1024**3
 
 
@@ -132,7 +140,7 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
 
 def _input_uris(settings: OptimizeSettings) -> dict[str, str]:
     """The files that settings name, made whole: a shard may be worked on in another folder."""
-    named = settings.model_dump(include={"encoder_weights_uri", "init_uri"}, exclude_none=True)
+    named = settings.model_dump(include=set(_INPUT_SETTINGS), exclude_none=True)
     return {field: _object_uri(field, uri) for field, uri in named.items()}
 
 
@@ -155,25 +163,34 @@ def decode_limits(job: StylizeJob) -> DecodeLimits:
     return DecodeLimits(job.limits.max_bytes, job.limits.max_pixels)
 
 
-def read_inputs_digest(store: Store, job: StylizeJob) -> str:
+def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
+    """The files, besides paintings, that the method's settings name, by the setting's name.
+
+    Raises:
+        JobError: one of them cannot be read.
+    """
+    if job.method == "identity":
+        return {}
+    named = job.optimize.model_dump(include=set(_INPUT_SETTINGS), exclude_none=True)
+    return {name: read_input(store, name, uri) for name, uri in named.items()}
+
+
+def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
     """Digest of the network's weights and of the picture to start from, where there is one."""
     if job.method == "identity":
         return ""
-    settings = job.optimize
-    digests = [shipped_weights_digest(settings.encoder)]
-    for uri in (settings.encoder_weights_uri, settings.init_uri):
-        if uri is not None:
-            digests.append(hashlib.sha256(read_input(store, "optimize", uri)).hexdigest())
-    return digest_of(digests)
+    digests = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(files.items())]
+    return digest_of([shipped_weights_digest(job.optimize.encoder), digests])
 
 
 @contextmanager
 def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     sources = style_sources(job)
     digests = [_check_style(store, job, source) for source in sources]
-    inputs_digest = read_inputs_digest(store, job)
+    inputs_digest = digest_inputs(job, read_input_files(store, job))
     with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
-        manifest = spool_manifest(store, job.manifest_uri, Path(folder))
+        ours = [join_uri(job.output_uri, name) for name in ("images", "runs", "failures")]
+        manifest = spool_manifest(store, job.manifest_uri, Path(folder), ours)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 
 

@@ -18,7 +18,7 @@ from stylecore.config import OutputSettings
 from stylecore.errors import RowError
 from stylecore.images.codec import DecodeLimits, decode_image, encode_image
 from stylecore.images.resize import resize_content
-from tasks.closing import Summary, Survey, read_summary, summarize, survey_outcomes
+from tasks.closing import Summary, Survey, summarize, survey_outcomes
 from tasks.preparing import decode_limits
 from tasks.reading import OUTPUT_LIMITS
 
@@ -37,16 +37,15 @@ class Closing:
     pictures: Sequence[PictureCard]
 
 
-def close_ledger(ledger: RunLedger, session_seconds: float) -> Closing:
+def close_ledger(ledger: RunLedger, seconds: float) -> Closing:
     """Write ``summary.json`` and ``report.html`` from the results; both may be written again.
 
     Args:
         ledger: the run.
-        session_seconds: wall time of this session, added to that of earlier ones.
+        seconds: wall time spent on it, over all sessions.
     """
     survey = survey_outcomes(ledger.outcomes(), ledger.record.planned)
-    before = read_summary(ledger)
-    summary = summarize(ledger, survey, session_seconds + (before.seconds if before else 0.0))
+    summary = summarize(ledger, survey, seconds)
     cards = make_cards(ledger, survey.pictures)
     page = render_report(_report(ledger, summary, survey, cards))
     ledger.store.write_bytes(ledger.uri("report.html"), page.encode(), "text/html; charset=utf-8")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stylecore.batch.ledger import RunLedger, Shard
-from stylecore.errors import InternalError, RowError, RunStoppedError
+from stylecore.errors import InternalError, JobError, RowError, RunStoppedError
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
@@ -42,10 +42,16 @@ class ShardRequest:
     number: int
     session: str
     is_retry: bool = False
+    device: str = "auto"
 
 
-def work_through_shard(ledger: RunLedger, request: ShardRequest) -> Tally:
+def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 1) -> Tally:
     """Make a shard's pictures and write its results; returns the counts of their outcomes.
+
+    Args:
+        ledger: the run.
+        request: the shard.
+        attempt: of the task run; another one looks again which pictures there are.
 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
@@ -54,7 +60,7 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest) -> Tally:
     if shard is None:
         return tally_outcomes(ledger.outcomes_of(request.number))
     book = ShardBook(ledger, shard)
-    _make_rows(ledger, book, request.session)
+    _make_rows(ledger, book, request, attempt)
     if not ledger.write_results(shard, book.outcomes()):
         _log.warning("shard %05d was finished by somebody else; theirs stands", shard.number)
     return book.tally
@@ -66,23 +72,29 @@ def _shard_to_do(ledger: RunLedger, request: ShardRequest) -> Shard | None:
     return None if ledger.outcomes_of(request.number) else ledger.read_shard(request.number)
 
 
-def _make_rows(ledger: RunLedger, book: ShardBook, session: str) -> None:
+def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attempt: int) -> None:
     todo = book.refuse_planned()
     if not todo:
         return
-    job = ledger.record.job
+    job = ledger.record.job.model_copy(update={"device": request.device})
     try:
         style = load_style(ledger.store, job, book.shard.style)
     except RowError as error:
         for index in todo:
             book.fail(index, error)
         return
-    stop = stop_flag(session)
+    stop = stop_flag(request.session)
     watch = Watch(
         on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri), should_stop=stop.is_set
     )
     with open_painter(ledger.store, job, style, watch) as painter:
-        reader = ContentReader(ledger, style.name, style.digest, session)
+        if painter.inputs_digest != ledger.record.inputs_digest:
+            raise JobError(
+                "the network's weights or the picture to start from changed after the run was "
+                "planned. Start the job again: the new ones make a new run."
+            )
+        listing = f"{request.session}/{attempt}"
+        reader = ContentReader(ledger, style.name, style.digest, listing)
         _Line(ledger, book, reader, painter).run(todo, stop)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import task
+from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
@@ -38,8 +38,9 @@ def stylize_shards(label: str, requests: Sequence[ShardRequest]) -> dict[str, An
         requests: the shards, one after the other.
     """
     total = Tally()
+    attempt = runtime.task_run.run_count
     for request in requests:
-        total.merge(work_through_shard(open_run(request.run_uri), request))
+        total.merge(work_through_shard(open_run(request.run_uri), request, attempt))
     get_run_logger().info(
         "%s: made %d, skipped %d, failed %d", label, total.made, total.skipped, total.failed
     )

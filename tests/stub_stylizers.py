@@ -49,7 +49,9 @@ def install_invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
     """Let every job in this process be made by one ``Invert``."""
     invert = Invert()
 
-    def build(*_: object, watch: Watch | None = None, **__: object) -> Invert:
+    def build(
+        _job: object, _styles: object, _inputs: object = None, watch: Watch | None = None
+    ) -> Invert:
         invert.watch = watch or Watch()
         return invert
 

@@ -7,14 +7,20 @@ the speed of a machine is not, so the nominal speeds below are stated wherever a
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stylecore.config import EncoderName, StylizeJob
 
-# Measured for VGG-16: 79.9 GFLOP an evaluation at 256 x 256; VGG-19 has 1.28 times its arithmetic.
-_FLOP_PER_PIXEL: Final = {"vgg16": 79.9e9 / 256**2, "vgg19": 102e9 / 256**2}
+# Arithmetic of an evaluation, counted at 256 x 256: forward, and backward to the input.
+_FLOP_PER_PIXEL: Final[Mapping[EncoderName, float]] = {
+    "vgg16": 79.9e9 / 256**2,
+    "vgg19": 102e9 / 256**2,
+    "resnet50": 21.4e9 / 256**2,
+    "inception_v3": 15.4e9 / 256**2,
+}
 _CPU_FLOP_PER_CORE: Final = 60e9
 _GPU_FLOP: Final = 20e12
 _RESIZE_SECONDS_PER_PIXEL: Final = 1e-7
@@ -23,12 +29,17 @@ _MIN_ROWS: Final = 10
 _MAX_ROWS: Final = 2000
 _GOAL_SHARDS: Final = 500
 
-# Memory: peaks of resident memory, measured with PyTorch 2.14 on a CPU at 256 to 1024 px.
+# Memory: peaks of resident memory, measured with PyTorch 2.15 on a CPU at 256 to 2048 px.
 _STYLIZER_BYTES: Final = 1.0e9  # of the process, before any picture: torch, network, LPIPS
 _PIPELINE_BYTES: Final = 0.35e9  # what the flow, readers and writers add to that
 _IDENTITY_BYTES: Final = 0.4e9
 # Per pixel, while the gradient is taken: the activations that backward needs.
-_ACTIVATION_BYTES: Final = {"vgg16": 2140, "vgg19": 2280}
+_ACTIVATION_BYTES: Final[Mapping[EncoderName, float]] = {
+    "vgg16": 2140,
+    "vgg19": 2280,
+    "resnet50": 1600,
+    "inception_v3": 1300,
+}
 # Per pixel of the whole picture: trial, best, gradient, target, what the update rule holds.
 _IMAGE_BYTES: Final = 720
 _BYTES_PER_EVALUATION: Final = 14  # of the optimizer's memory, until it has all its pairs

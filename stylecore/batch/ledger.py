@@ -175,16 +175,23 @@ class RunLedger:
         own = {field.name for field in _PLAN_FIELDS}
         extra_schema = pa.schema([f for f in table.schema if f.name not in own])
         rows = [_planned_row(line, extra_schema.names) for line in table.to_pylist()]
+        if len(rows) != self.record.shards[number].rows:
+            raise JobError(f"{self.run_uri}: plan file {number:05d} is not the planned one")
         style = self.record.styles[self.record.shards[number].style_index]
         return Shard(number, 1, style, rows, extra_schema)
 
     def read_failed_rows(self, number: int) -> Shard | None:
-        """The rows of a shard whose latest outcome is a failure, or None; for the next attempt."""
+        """The rows of a shard whose latest outcome is a failure, or None; for the next attempt.
+
+        What planning refused stays refused: another job, not another try, changes that.
+        """
         failed = {o.row_id: o.attempt for o in self.outcomes_of(number) if o.status == "failed"}
         if not failed:
             return None
         shard = self.read_shard(number)
-        rows = [row for row in shard.rows if row.row_id in failed]
+        rows = [row for row in shard.rows if row.row_id in failed and row.error_code is None]
+        if not rows:
+            return None
         return Shard(number, max(failed.values()) + 1, shard.style, rows, shard.extra_schema)
 
     def result_files(self) -> dict[int, list[str]]:

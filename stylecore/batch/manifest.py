@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -56,7 +56,9 @@ class SpooledManifest:
     is_gzipped: bool = False
 
 
-def spool_manifest(store: Store, manifest_uri: str, folder: Path) -> SpooledManifest:
+def spool_manifest(
+    store: Store, manifest_uri: str, folder: Path, hidden: Sequence[str] = ()
+) -> SpooledManifest:
     """Copy a manifest, or the listing of a folder, into a local folder.
 
     What ends with ``/`` or has no suffix, and what is a local folder, is listed.
@@ -65,6 +67,7 @@ def spool_manifest(store: Store, manifest_uri: str, folder: Path) -> SpooledMani
         store: where from.
         manifest_uri: as the person gave it.
         folder: an existing local folder for the copy.
+        hidden: folders that a listing leaves out, such as the job's own output.
 
     Raises:
         JobError: it cannot be read, or its suffix is unknown.
@@ -75,7 +78,7 @@ def spool_manifest(store: Store, manifest_uri: str, folder: Path) -> SpooledMani
         raise JobError(f"manifest: {error}") from None
     store.check_reachable(uri, "manifest")
     if is_folder:
-        return _spool_listing(store, uri, folder)
+        return _spool_listing(store, uri, folder, hidden)
     kind, is_gzipped = _kind(uri)
     with job_errors("manifest"):
         path = store.spool(uri, folder)
@@ -108,14 +111,19 @@ def _kind(uri: str) -> tuple[ManifestKind, bool]:
     return kind, is_gzipped
 
 
-def _spool_listing(store: Store, folder_uri: str, folder: Path) -> SpooledManifest:
+def _spool_listing(
+    store: Store, folder_uri: str, folder: Path, hidden: Sequence[str]
+) -> SpooledManifest:
     """Write a listing as JSON lines of URI and version; its digest covers what tells a change."""
     if not is_s3(folder_uri) and not Path(folder_uri).is_dir():
         raise JobError(f"manifest: {folder_uri}: there is no such folder. Check the name.")
     path = folder / f"{uuid.uuid4().hex}.listing"
     digest = hashlib.sha256()
+    ours = tuple(f"{name}/" for name in hidden)
     with job_errors("manifest"), path.open("w", encoding="utf-8") as spool:
         for info in store.list_objects(folder_uri):
+            if info.uri.startswith(ours):
+                continue
             # A local name that is not UTF-8 comes with surrogates, which no result file takes.
             uri = info.uri.encode("utf-8", "backslashreplace").decode()
             digest.update(f"{uri}\0{info.version or _stamp(info)}\n".encode())

@@ -9,7 +9,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, Function, FunctionCtx
 
-from stylecore.types import FeatureMap, GramMatrix, ImageBatch, PerImage
+from stylecore.types import FeatureMap, GramMatrix, ImageBatch, Mask, PerImage
+
+# Keeps a mask that is zero everywhere from dividing by zero; far below one pixel's share.
+_LEAST_ENERGY = 1e-12
 
 
 class _ProductWithItself(Function):
@@ -33,19 +36,49 @@ class _ProductWithItself(Function):
         return (flat.mT @ symmetric).mT if is_channels_last else symmetric @ flat
 
 
-def gram_matrix(features: FeatureMap) -> GramMatrix:
-    """Average product of every pair of channels over all pixels.
+def gram_matrix(
+    features: FeatureMap, guide: Mask | None = None, is_centred: bool = False
+) -> GramMatrix:
+    """Average product of every pair of channels over all pixels, or over those of a guide.
+
+    A guided Gram matrix is that of Gatys et al. 2017 (arXiv:1611.07865): features times guide,
+    divided by the guide's energy, so that a guide of ones changes nothing.
 
     Args:
         features: activations, shape (b, c, h, w).
+        guide: how far each pixel belongs, in [0, 1]; where it is zero throughout, so is the result.
+        is_centred: whether each channel's mean, weighted as the products are, is taken off first:
+            the covariance, which leaves the mean brightness and colour of the style out.
 
     Returns:
-        Symmetric, positive semi-definite, shape (b, c, c), divided by c * h * w.
+        Symmetric, positive semi-definite, shape (b, c, c), divided by c * h * w (with a guide, by
+        c times its sum of squares).
     """
     flat = features.flatten(start_dim=2)
     channels, pixels = flat.shape[-2:]
+    if guide is None:
+        if is_centred:
+            flat = flat - _without_gradient(flat).mean(dim=-1, keepdim=True)
+        return _product_with_itself(flat) / (channels * pixels)
+    guide = guide.flatten(start_dim=2)
+    energy = guide.square().sum(dim=-1, keepdim=True).clamp_min(_LEAST_ENERGY)
+    if is_centred:
+        flat = flat - _without_gradient(flat) @ guide.square().mT / energy
+    return _product_with_itself(flat * guide) / (channels * energy)
+
+
+def _product_with_itself(flat: Tensor) -> GramMatrix:
     product: Tensor = _ProductWithItself.apply(flat)
-    return product / (channels * pixels)
+    return product
+
+
+def _without_gradient(flat: Tensor) -> Tensor:
+    """For a covariance's mean, where this is exact, and saves a pass.
+
+    Products of deviations are least, in sum, about the mean: moving it changes nothing in first
+    order.
+    """
+    return flat.detach()
 
 
 def content_loss(features: FeatureMap, target: FeatureMap) -> PerImage:

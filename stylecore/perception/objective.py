@@ -7,24 +7,34 @@ difference at relu4_2, plus 1e6 times that of the Gram matrices at relu1_1 to re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from stylecore.perception.encoder import Encoder
 from stylecore.perception.losses import content_loss, gram_matrix, style_loss, total_variation
-from stylecore.perception.targets import ContentTarget, StyleTarget
+from stylecore.perception.targets import ContentTarget, RegionTarget, StyleTarget
 from stylecore.types import FeatureMap, ImageBatch, PerImage
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss counts in the total."""
+    """How much each loss counts in the total.
+
+    Attributes:
+        content: of the content loss.
+        style: of the style loss.
+        tv: of the total variation.
+        content_layers: within the content loss, by layer; 1 where nothing is said.
+        style_layers: within the style loss, by layer; 1 where nothing is said.
+    """
 
     content: float = 1.0
     style: float = 1e6
     tv: float = 0.0
+    content_layers: Mapping[str, float] = field(default_factory=dict)
+    style_layers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +43,8 @@ class ObjectiveValue:
 
     Attributes:
         total: the weighted sum of the others.
-        content: summed over content layers, not weighted.
-        style: summed over style layers, not weighted.
+        content: summed over content layers with the weights of the layers, not with its own.
+        style: likewise over style layers and regions.
         tv: total variation, not weighted.
     """
 
@@ -54,7 +64,7 @@ class Objective:
     Attributes:
         encoder: on the device of the pictures.
         content: target of each picture of the batch, in its order.
-        style: target of all of them.
+        style: target of all of them; where its regions are may differ from picture to picture.
         weights: of the losses.
     """
 
@@ -65,7 +75,7 @@ class Objective:
 
     def __call__(self, images: ImageBatch) -> ObjectiveValue:
         """Losses of pictures of shape (b, 3, h, w), in one pass through the network."""
-        layers = [*self.content.features, *self.style.grams]
+        layers = [*self.content.features, *self.style.layers]
         features = self.encoder(images, layers)
         content = self._content_loss(features)
         style = self._style_loss(features)
@@ -78,17 +88,32 @@ class Objective:
         """The objective of the pictures at ``indices`` of the batch, in that order."""
         device = self.encoder.mean.device
         chosen = torch.as_tensor(indices, dtype=torch.long, device=device)
-        return replace(self, content=self.content.select(chosen))
+        return replace(self, content=self.content.select(chosen), style=self.style.select(chosen))
 
     def _content_loss(self, features: Mapping[str, FeatureMap]) -> PerImage:
+        weights = self.weights.content_layers
         losses = [
-            content_loss(features[name], target) for name, target in self.content.features.items()
+            weights.get(name, 1.0) * content_loss(features[name], target)
+            for name, target in self.content.features.items()
         ]
         return torch.stack(losses).sum(dim=0)
 
     def _style_loss(self, features: Mapping[str, FeatureMap]) -> PerImage:
+        weights = self.weights.style_layers
         losses = [
-            style_loss(gram_matrix(features[name]), target)
-            for name, target in self.style.grams.items()
+            region.weight * weights.get(name, 1.0) * self._region_loss(region, name, features[name])
+            for region in self.style.regions
+            for name in self.style.layers
         ]
         return torch.stack(losses).sum(dim=0)
+
+    def _region_loss(self, region: RegionTarget, layer: str, features: FeatureMap) -> PerImage:
+        """Style loss of one region at one layer, times the region's share of the picture.
+
+        The share, which is not in Gatys et al. 2017, makes the style weigh as much against the
+        content in each pixel of a region as in a picture that is all of one style.
+        """
+        guide = region.guides.get(layer)
+        gram = gram_matrix(features, guide, self.style.is_centred)
+        loss = style_loss(gram, region.grams[layer])
+        return loss if guide is None else guide.square().mean(dim=(1, 2, 3)) * loss

@@ -21,20 +21,21 @@ from stylecore.config import EncoderName
 from stylecore.errors import JobError
 from stylecore.perception.digests import LPIPS_HEADS_SHA256, VGG16_SHA256
 from stylecore.perception.layers import CHANNELS_PER_BLOCK, CONVOLUTIONS_PER_BLOCK, vgg_layers
+from stylecore.perception.networks import expected_shapes
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")  # torch.save since 1.6 (a zip file), and before
 
 
 def load_weights(encoder: EncoderName, data: bytes | None) -> dict[str, Tensor]:
-    """Weights of a network's convolutions, in the precision in which they are stored.
+    """Weights of a network without its classifier, in the precision in which they are stored.
 
     Args:
         encoder: architecture.
         data: a safetensors file with torchvision's keys, or None for the default weights (shipped
-            VGG-16, torchvision's VGG-19).
+            VGG-16, torchvision's IMAGENET1K_V1 of the others).
 
     Returns:
-        ``features.N.weight`` and ``features.N.bias`` to tensor, on the CPU.
+        Key, as torchvision has it, to tensor, on the CPU.
 
     Raises:
         JobError: the weights are not those of this network, not safetensors, damaged, or cannot be
@@ -44,7 +45,7 @@ def load_weights(encoder: EncoderName, data: bytes | None) -> dict[str, Tensor]:
         return _check_weights(encoder, _read_safetensors(data))
     if encoder == "vgg16":
         return load(_read_shipped("vgg16-features-fp16.safetensors", VGG16_SHA256))
-    return _check_weights(encoder, _download_vgg19())
+    return _check_weights(encoder, _download(encoder))
 
 
 def load_lpips_heads() -> dict[str, Tensor]:
@@ -74,11 +75,12 @@ def _read_safetensors(data: bytes) -> dict[str, Tensor]:
         ) from error
 
 
-def _download_vgg19() -> Mapping[str, Tensor]:
+def _download(encoder: EncoderName) -> Mapping[str, Tensor]:
     # Imported here because it is slow and the shipped network does without it.
-    from torchvision.models import VGG19_Weights
+    from torchvision.models import get_model_weights
 
-    weights = VGG19_Weights.IMAGENET1K_V1
+    # Not the newer weights of ResNet-50: style was shown to work with these (Wang et al. 2021).
+    weights = get_model_weights(encoder)["IMAGENET1K_V1"]
     try:
         with redirect_stdout(sys.stderr):  # it announces the download on stdout
             state: Mapping[str, Tensor] = weights.get_state_dict(
@@ -86,8 +88,8 @@ def _download_vgg19() -> Mapping[str, Tensor]:
             )
     except (OSError, RuntimeError, UnpicklingError) as error:
         raise JobError(
-            f"cannot get the VGG-19 weights from {weights.url} ({error}): set encoder_weights_uri "
-            "to a safetensors file that has them, or use the shipped vgg16"
+            f"cannot get the {encoder} weights from {weights.url} ({error}): set "
+            "encoder_weights_uri to a safetensors file that has them, or use the shipped vgg16"
         ) from error
     return state
 
@@ -113,7 +115,9 @@ def _check_tensor(where: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def _expected_shapes(encoder: EncoderName) -> dict[str, tuple[int, ...]]:
-    """Key to shape, in torchvision's numbering."""
+    """Key, as torchvision has it, to shape."""
+    if encoder not in CONVOLUTIONS_PER_BLOCK:
+        return expected_shapes(encoder)
     shapes: dict[str, tuple[int, ...]] = {}
     num_in = 3
     for name, key in vgg_layers(CONVOLUTIONS_PER_BLOCK[encoder]):

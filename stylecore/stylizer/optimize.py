@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from stylecore.config import EncoderName, OptimizeSettings, StylizeJob
+from stylecore.config import EncoderName, OptimizeSettings, Pooling, StylizeJob
 from stylecore.errors import JobError, OutOfMemoryError
 from stylecore.images.codec import RgbImage
 from stylecore.images.resize import resize_style
@@ -23,7 +23,7 @@ from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
 from stylecore.optimize.loop import MinimizeResult, minimize
 from stylecore.optimize.starts import StartInputs, make_start
 from stylecore.optimize.watch import Watch
-from stylecore.perception.encoder import Encoder, Pooling, build_encoder
+from stylecore.perception.encoder import Encoder, build_encoder
 from stylecore.perception.layers import check_layers
 from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import StyleTarget, make_content_target, make_style_target

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from local_jobs import LocalBucket
 from PIL import Image
+from prefect.artifacts import Artifact
 from prefect.client.schemas.objects import State
 from stub_stylizers import Invert
 
@@ -154,7 +155,7 @@ def test_a_fault_that_passes_is_survived_without_making_a_picture_twice(
     invert.faults = 1
     state = run(bucket.job())
     assert (state.is_completed(), state.message) == (True, "made 4, skipped 0, failed 0")
-    assert len(bucket.results()) == 4
+    assert (len(bucket.results()), invert.stylized) == (4, [0, 1, 2, 3])
 
 
 @pytest.mark.usefixtures("_no_waiting")
@@ -202,6 +203,10 @@ def test_retrying_makes_failed_rows_only_and_counts_them_alone(
     (folder,) = bucket.output.glob("runs/*")
     state = retry_run(str(folder), return_state=True)
     assert (state.is_completed(), state.message) == (True, "made 1, skipped 2, failed 0")
+    progress = Artifact.get(f"progress-{folder.name}")
+    assert progress is not None
+    assert progress.data == 100.0
+    assert str(progress.description).startswith("1/1: made 1, skipped 0, failed 0; ")
     assert len(invert.stylized) == 3
     assert (bucket.results()[-1]["row_id"], bucket.results()[-1]["attempt"]) == ("photo01", 2)
     again = retry_run(str(folder), return_state=True)

@@ -15,10 +15,11 @@ from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from tasks.preparing import (
+    digest_inputs,
     normalize_job,
     prepare_run,
     preview_run,
-    read_inputs_digest,
+    read_input_files,
     style_digest,
     style_sources,
 )
@@ -302,7 +303,8 @@ def test_a_styles_digest_is_of_its_bytes_and_shares() -> None:
 
 def test_the_digest_of_inputs_covers_weights_and_the_picture_to_start_from(desk: Desk) -> None:
     def digest(**optimize: str) -> str:
-        return read_inputs_digest(Store(), desk.job(method="optimize", optimize=optimize))
+        job = desk.job(method="optimize", optimize=optimize)
+        return digest_inputs(job, read_input_files(Store(), job))
 
     start = str(desk.folder / "styles" / POPPIES.name)
     digests = [
@@ -312,7 +314,7 @@ def test_the_digest_of_inputs_covers_weights_and_the_picture_to_start_from(desk:
         digest(encoder_weights_uri=str(desk.manifest)),
     ]
     assert len(set(digests)) == 4
-    assert read_inputs_digest(Store(), desk.job()) == ""
+    assert digest_inputs(desk.job(), read_input_files(Store(), desk.job())) == ""
 
 
 def test_every_uri_of_a_job_is_made_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

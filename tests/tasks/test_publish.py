@@ -35,7 +35,8 @@ def ledger(bucket: LocalBucket, invert: Invert) -> RunLedger:
     (bucket.photographs / "a|b.jpg").write_bytes(b"")
     ledger = prepare_run(Store(), bucket.job(limits={"rows_per_shard": 2}))
     for number in (0, 1):
-        work_through_shard(ledger, ShardRequest(ledger.run_uri, number, str(bucket.folder)))
+        request = ShardRequest(ledger.run_uri, number, str(bucket.folder), device="cpu")
+        work_through_shard(ledger, request)
     return ledger
 
 

@@ -2,10 +2,13 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from local_jobs import LocalBucket
 
+from stylecore.batch.objects import ObjectInfo
 from stylecore.batch.store import Store
 from tasks.reading import list_pictures, read_ahead
 
@@ -47,23 +50,23 @@ def test_an_error_of_the_work_is_raised_in_its_place() -> None:
         next(results)
 
 
-def test_existing_pictures_are_listed_once_a_session(
+def test_shards_of_one_session_share_one_listing_of_a_style(
     bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.fill(2)
-    listings: list[str] = []
+    folder, listings = str(bucket.photographs), []
+
+    def list_slowly(store: Store, uri: str) -> Iterator[ObjectInfo]:
+        listings.append(uri)
+        time.sleep(0.1)
+        return original(store, uri)
+
     original = Store.list_objects
-    monkeypatch.setattr(
-        Store, "list_objects", lambda store, uri: listings.append(uri) or original(store, uri)
-    )
-    folder = str(bucket.photographs)
-    threads = [
-        threading.Thread(target=list_pictures, args=(Store(), folder, f"one {bucket.folder}"))
-        for _ in range(1)
-    ]
-    store = Store()
-    for session in ("one", "one", "two"):
-        names = list_pictures(store, folder, f"{session} {bucket.folder}")
-        assert names.keys() == {"photo00.jpg", "photo01.jpg"}
-    assert listings == [f"{folder}/"] * 2
-    assert threads
+    monkeypatch.setattr(Store, "list_objects", list_slowly)
+    store, today = Store(), f"today {folder}"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: list_pictures(store, folder, today), range(4)))
+    assert listings == [f"{folder}/"]
+    assert [names.keys() for names in found] == [{"photo00.jpg", "photo01.jpg"}] * 4
+    list_pictures(store, folder, f"tomorrow {folder}")
+    assert len(listings) == 2

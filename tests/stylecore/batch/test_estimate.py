@@ -1,9 +1,17 @@
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stylecore.batch.estimate import estimate_job, rows_per_shard
-from stylecore.config import Limits, OptimizeSettings, StylizeJob
+from stylecore.batch.estimate import (
+    PixelWork,
+    estimate_job,
+    rows_per_shard,
+    stylizer_memory_bytes,
+)
+from stylecore.config import EncoderName, Limits, OptimizeSettings, StylizeJob
 
 JOBS = st.builds(
     StylizeJob,
@@ -83,3 +91,62 @@ def test_a_rehearsal_costs_next_to_nothing() -> None:
 
 def test_no_pictures_take_no_time() -> None:
     assert estimate_job(job(), 0).seconds == 0
+
+
+# Peaks of resident memory of `stylebatch image` on a CPU, in bytes, of square pictures.
+@pytest.mark.parametrize(
+    ("side_px", "evaluations", "peak"),
+    [(64, 3, 1.00e9), (256, 3, 1.22e9), (512, 3, 1.76e9), (512, 24, 1.83e9), (1024, 3, 4.05e9)],
+)
+def test_memory_of_one_picture_is_about_what_was_measured(side_px, evaluations, peak) -> None:
+    work = PixelWork("vgg16", side_px, side_px, evaluations)
+    assert stylizer_memory_bytes(work) == pytest.approx(peak, rel=0.1)
+
+
+# The same of `stylebatch run`.
+@pytest.mark.parametrize(("side_px", "peak"), [(64, 1.39e9), (256, 1.72e9), (512, 2.71e9)])
+def test_memory_of_a_run_is_about_what_was_measured(side_px, peak) -> None:
+    wanted = job(device="cpu", max_side_px=side_px, optimize=OptimizeSettings(num_evaluations=3))
+    assert estimate_job(wanted, 10).memory_bytes == pytest.approx(peak, rel=0.1)
+
+
+# Minimising at 1024 and 2048 px through tiles of cores of 256 and 512 px with halos of 64 px.
+@pytest.mark.parametrize(("side_px", "tile_px", "peak"), [(1024, 384, 2.10e9), (2048, 640, 4.76e9)])
+def test_memory_of_tiles_is_about_what_was_measured(side_px, tile_px, peak) -> None:
+    work = PixelWork("vgg16", side_px, side_px, 3, tile_px=tile_px)
+    assert stylizer_memory_bytes(work) == pytest.approx(peak, rel=0.1)
+
+
+WORKS = st.builds(
+    PixelWork,
+    encoder=st.sampled_from(get_args(EncoderName)),
+    height_px=st.integers(16, 8192),
+    width_px=st.integers(16, 8192),
+    num_evaluations=st.integers(1, 5000),
+    num_pictures=st.integers(1, 64),
+)
+
+
+@given(WORKS, st.integers(16, 8192))
+def test_a_tile_never_needs_more_than_the_whole_picture(work: PixelWork, tile_px: int) -> None:
+    whole, tiled = (
+        stylizer_memory_bytes(work),
+        stylizer_memory_bytes(replace(work, tile_px=tile_px)),
+    )
+    if tile_px >= max(work.height_px, work.width_px):
+        assert tiled == whole
+    else:
+        assert tiled < whole
+
+
+@given(WORKS)
+def test_pictures_of_a_batch_each_need_their_own_memory(work: PixelWork) -> None:
+    one, two, three = (stylizer_memory_bytes(replace(work, num_pictures=n)) for n in (1, 2, 3))
+    assert three - two == pytest.approx(two - one)
+    assert two > one
+
+
+@given(WORKS)
+def test_a_turned_picture_needs_as_much_memory(work: PixelWork) -> None:
+    turned = replace(work, height_px=work.width_px, width_px=work.height_px)
+    assert stylizer_memory_bytes(turned) == stylizer_memory_bytes(work)

@@ -204,7 +204,7 @@ def test_reasons_are_listed_from_the_most_frequent_to_the_rarest() -> None:
 
 
 def test_every_error_code_is_explained() -> None:
-    codes = {error.code for error in _leaves(RowError) if "code" in vars(error)}
+    codes = {error.code for error in _subclasses(RowError) if "code" in vars(error)}
     assert set(EXPLANATIONS) == codes | set(get_args(ImageReason))
 
 
@@ -221,6 +221,6 @@ def test_the_same_report_gives_the_same_bytes() -> None:
     assert render_report(REPORT) == render_report(REPORT)
 
 
-def _leaves(error: type[RowError]) -> set[type[RowError]]:
-    children = error.__subclasses__()
-    return set().union(*map(_leaves, children)) if children else {error}
+def _subclasses(error: type[RowError]) -> set[type[RowError]]:
+    children = set(error.__subclasses__())
+    return children.union(*map(_subclasses, children))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.images.color import (
@@ -158,6 +158,7 @@ def test_luminance_is_that_of_rec_601():
     torch.testing.assert_close(luminance_of(grey), grey[:, :1])
 
 
+@settings(deadline=None)
 @given(PIXELS, PIXELS)
 def test_luminance_comes_from_the_result_and_hue_from_the_photograph(made, photographed):
     result, content = (

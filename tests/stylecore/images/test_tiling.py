@@ -1,10 +1,10 @@
 """Tiles on all kinds of sizes, against the whole picture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.images.tiling import (
@@ -26,6 +26,11 @@ STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_2": 8, "relu5_1": 16
 VGG_HALO_PX = 64  # relu5_1 reaches 58 px
 
 
+def for_all_tilings(test: Callable[..., None]) -> Callable[..., None]:
+    """Give it height, width, core and halo; without a deadline, since the first call is slow."""
+    return settings(deadline=None)(given(SIDES, SIDES, MULTIPLES, MULTIPLES)(test))
+
+
 def random_images(height: int, width: int, count: int = 1) -> ImageBatch:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
 
@@ -42,7 +47,7 @@ def core_products(encoder: Encoder, seen: ImageBatch, tile: Tile) -> torch.Tenso
     return products(cores)
 
 
-@given(SIDES, SIDES, MULTIPLES, MULTIPLES)
+@for_all_tilings
 def test_every_pixel_is_in_exactly_one_core(height, width, core_px, halo_px):
     owners = torch.zeros(1, 1, height, width)
     for tile in plan_tiles(height, width, core_px, halo_px):
@@ -50,7 +55,7 @@ def test_every_pixel_is_in_exactly_one_core(height, width, core_px, halo_px):
     assert (owners == 1).all()
 
 
-@given(SIDES, SIDES, MULTIPLES, MULTIPLES)
+@for_all_tilings
 def test_a_tile_sees_its_halo_as_far_as_the_picture_goes(height, width, core_px, halo_px):
     for tile in plan_tiles(height, width, core_px, halo_px):
         for span, side in ((tile.rows, height), (tile.columns, width)):
@@ -59,7 +64,7 @@ def test_a_tile_sees_its_halo_as_far_as_the_picture_goes(height, width, core_px,
             assert span.stop == min(side, span.core_stop + halo_px)
 
 
-@given(SIDES, SIDES, MULTIPLES, MULTIPLES)
+@for_all_tilings
 def test_inner_edges_are_aligned_with_pooling(height, width, core_px, halo_px):
     for tile in plan_tiles(height, width, core_px, halo_px):
         for span, side in ((tile.rows, height), (tile.columns, width)):
@@ -67,6 +72,7 @@ def test_inner_edges_are_aligned_with_pooling(height, width, core_px, halo_px):
             assert span.stop == side or span.stop % ALIGNMENT_PX == 0
 
 
+@settings(deadline=None)
 @given(SIDES, MULTIPLES)
 def test_cores_are_nearly_equal_and_as_few_as_can_be(side, core_px):
     spans = [tile.columns for tile in plan_tiles(1, side, core_px, ALIGNMENT_PX)]
@@ -75,7 +81,7 @@ def test_cores_are_nearly_equal_and_as_few_as_can_be(side, core_px):
     assert max(sizes) - min(sizes) < 2 * ALIGNMENT_PX
 
 
-@given(SIDES, SIDES, MULTIPLES, MULTIPLES)
+@for_all_tilings
 def test_feathers_are_weights_that_sum_to_one_everywhere(height, width, core_px, halo_px):
     total = torch.zeros(1, 1, height, width)
     for tile in plan_tiles(height, width, core_px, halo_px):
@@ -102,7 +108,7 @@ def test_tiles_that_are_the_picture_s_blend_to_the_picture():
     torch.testing.assert_close(blended, images)
 
 
-@given(SIDES, SIDES, MULTIPLES, MULTIPLES)
+@for_all_tilings
 def test_giving_and_taking_are_transposes_of_each_other(height, width, core_px, halo_px):
     """Inner products agree: what makes a sum of tiles' gradients the picture's gradient."""
     images = random_images(height, width).double()

@@ -46,7 +46,7 @@ def test_objective_equals_an_independent_computation(objective, pictures):
         _, channels, height, width = features[name].shape
         gram = np.einsum("bchw,bdhw->bcd", features[name], features[name])
         gram /= channels * height * width
-        style += ((gram - objective.style.grams[name].numpy()) ** 2).mean(axis=(1, 2))
+        style += ((gram - objective.style.regions[0].grams[name].numpy()) ** 2).mean(axis=(1, 2))
     value = objective(pictures)
     np.testing.assert_allclose(value.content.numpy(), content, rtol=1e-4)
     np.testing.assert_allclose(value.style.numpy(), style, rtol=1e-4)
