@@ -48,7 +48,10 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Totals:
-    """What came of a run: ``made + skipped + failed = planned``; seconds are wall-clock time."""
+    """What came of a run; what is planned and none of the three is still to do.
+
+    Seconds are wall-clock time.
+    """
 
     planned: int
     made: int
@@ -57,6 +60,11 @@ class Totals:
     duplicates: int
     seconds: float
     images_per_second: float | None
+
+    @property
+    def pending(self) -> int:
+        """Pictures without an outcome: the run was interrupted, or is going on."""
+        return self.planned - self.made - self.skipped - self.failed
 
 
 @dataclass(frozen=True)

@@ -224,3 +224,10 @@ def test_the_same_report_gives_the_same_bytes() -> None:
 def _subclasses(error: type[RowError]) -> set[type[RowError]]:
     children = set(error.__subclasses__())
     return children.union(*map(_subclasses, children))
+
+
+def test_an_unfinished_run_says_how_much_is_still_to_do() -> None:
+    totals = Totals(10, 3, 1, 1, 0, seconds=60, images_per_second=0.05)
+    text = Page(render_report(replace(REPORT, totals=totals))).text
+    assert "still to do" in text
+    assert "still to do" not in Page(render_report(REPORT)).text

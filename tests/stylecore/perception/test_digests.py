@@ -1,11 +1,24 @@
 import subprocess
 import sys
+from typing import get_args
 
+import pytest
+
+from stylecore.config import EncoderName
 from stylecore.perception.digests import shipped_weights_digest
 
 
 def test_every_encoder_has_a_digest_of_its_own():
-    assert len({shipped_weights_digest("vgg16"), shipped_weights_digest("vgg19")}) == 2
+    encoders = get_args(EncoderName)
+    assert len({shipped_weights_digest(encoder) for encoder in encoders}) == len(encoders)
+
+
+@pytest.mark.parametrize("encoder", ["vgg19", "resnet50", "inception_v3"])
+def test_the_digest_is_the_one_in_torchvisions_file_name(encoder):
+    from torchvision.models import get_model_weights
+
+    url = get_model_weights(encoder)["IMAGENET1K_V1"].url
+    assert url.endswith(f"-{shipped_weights_digest(encoder)}.pth")
 
 
 def test_digests_and_layer_names_need_no_torch():

@@ -1,11 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from stylecore.errors import JobError
-from stylecore.perception.encoder import ConvolutionAndReLU, build_vgg
+from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.images.resize import resize_content
+from stylecore.images.tensors import to_batch
+from stylecore.perception.encoder import ConvolutionAndReLU, build_encoder, build_vgg
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, layer_names, vgg_layers
+from stylecore.perception.weights import load_weights
 
 
 @pytest.fixture
@@ -72,6 +78,44 @@ def test_blocks_end_with_the_pooling_asked_for(pooling, operation):
     ones = {"features.0.weight": torch.ones(2, 3, 3, 3), "features.0.bias": torch.zeros(2)}
     found = build_vgg([1, 0], pooling, ones)(torch.rand(1, 3, 17, 16), ["relu1_1", "pool1"])
     torch.testing.assert_close(found["pool1"], operation(found["relu1_1"], 2))
+
+
+def test_rescaled_average_pooling_keeps_the_order_of_magnitude_of_max_pooling():
+    ones = {"features.0.weight": torch.ones(2, 3, 3, 3), "features.0.bias": torch.zeros(2)}
+    image = torch.rand(1, 3, 17, 16, generator=torch.Generator().manual_seed(4))
+    found = build_vgg([1, 0], "average-rescaled", ones)(image, ["relu1_1", "pool1"])
+    torch.testing.assert_close(found["pool1"], 1.7 * functional.avg_pool2d(found["relu1_1"], 2))
+
+
+@pytest.mark.slow
+def test_rescaled_average_pooling_gives_the_shipped_network_activations_as_large():
+    """Of a picture; how well, over all samples, is said where the factor stands."""
+    samples = Path(__file__).parents[3] / "deployments" / "samples"
+    data = (samples / "content/astronaut.jpg").read_bytes()
+    photo = decode_image(data, "", DecodeLimits(max_bytes=2**20, max_pixels=2**20))
+    image = to_batch([resize_content(photo, 256)])
+    layers = ["relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+    sizes = {}
+    for pooling in ("max", "average-rescaled"):
+        found = build_encoder("vgg16", pooling, load_weights("vgg16", None))(image, layers)
+        sizes[pooling] = torch.stack([found[name].square().mean().sqrt() for name in layers])
+    ratios = sizes["average-rescaled"] / sizes["max"]
+    assert 0.75 < ratios.min() < ratios.max() < 1.35
+
+
+def test_images_too_small_for_a_network_are_extended_by_their_edge(tiny_encoder):
+    small = torch.rand(1, 3, 5, 18, generator=torch.Generator().manual_seed(5))
+    extended = functional.pad(small, (0, 0, 0, 11), mode="replicate")
+    expected = tiny_encoder(extended, ["relu5_1"])
+    torch.testing.assert_close(tiny_encoder(small, ["relu5_1"]), expected)
+
+
+def test_sizes_of_layers_are_known_without_an_image(tiny_encoder):
+    layers = ["relu1_1", "relu3_1", "pool4"]
+    features = tiny_encoder(torch.rand(1, 3, 37, 50), layers)
+    expected = {name: tuple(found.shape[-2:]) for name, found in features.items()}
+    assert tiny_encoder.layer_sizes(37, 50, layers) == expected
+    assert not any(tensor.is_meta for tensor in tiny_encoder.state_dict().values())
 
 
 def test_gradient_reaches_the_image_and_nothing_else(tiny_encoder, images):

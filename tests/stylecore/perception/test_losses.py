@@ -30,6 +30,65 @@ def test_gram_matrix_does_not_depend_on_where_things_are(features):
     torch.testing.assert_close(gram_matrix(features.flip(2, 3)), gram_matrix(features))
 
 
+@pytest.fixture
+def guide() -> torch.Tensor:
+    return torch.rand(3, 1, 5, 6, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("is_centred", [False, True])
+def test_guided_gram_matrix_equals_a_weighted_sum_pixel_by_pixel(features, guide, is_centred):
+    values, weights = features.double().numpy(), guide[:, 0].double().numpy() ** 2
+    expected = np.zeros((3, 4, 4))
+    for image in range(3):
+        mean = np.zeros(4)
+        for y, x in itertools.product(range(5), range(6)):
+            mean += weights[image, y, x] * values[image, :, y, x] / weights[image].sum()
+        for y, x in itertools.product(range(5), range(6)):
+            pixel = values[image, :, y, x] - (mean if is_centred else 0)
+            expected[image] += weights[image, y, x] * np.outer(pixel, pixel)
+        expected[image] /= 4 * weights[image].sum()
+    found = gram_matrix(features, guide, is_centred)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_centred_gram_matrix_is_the_covariance(features):
+    expected = [np.cov(image.flatten(1).double().numpy(), bias=True) / 4 for image in features]
+    found = gram_matrix(features, is_centred=True)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_centred_gram_matrix_does_not_see_the_mean(features):
+    brighter = features + torch.arange(4).view(1, 4, 1, 1)
+    expected = gram_matrix(features, is_centred=True)
+    torch.testing.assert_close(gram_matrix(brighter, is_centred=True), expected)
+
+
+@pytest.mark.parametrize("is_centred", [False, True])
+def test_a_guide_of_ones_changes_nothing(features, is_centred):
+    guided = gram_matrix(features, torch.ones(1, 1, 5, 6), is_centred)
+    expected = gram_matrix(features, is_centred=is_centred)
+    torch.testing.assert_close(guided, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_a_guide_that_cuts_off_equals_the_part_that_is_left(features):
+    guide = torch.zeros(1, 1, 5, 6)
+    guide[..., :4] = 1
+    torch.testing.assert_close(gram_matrix(features, guide), gram_matrix(features[..., :4]))
+
+
+def test_how_strong_a_guide_is_throughout_does_not_matter(features, guide):
+    torch.testing.assert_close(gram_matrix(features, guide * 0.3), gram_matrix(features, guide))
+
+
+@pytest.mark.parametrize("is_centred", [False, True])
+def test_an_empty_guide_has_no_statistics_and_no_gradient(features, is_centred):
+    features.requires_grad_(True)
+    gram = gram_matrix(features, torch.zeros(1, 1, 5, 6), is_centred)
+    gram.sum().backward()
+    assert not gram.any()
+    assert not features.grad.any()
+
+
 def test_content_loss_is_one_mean_square_per_image(features):
     target = features.roll(1, dims=0)
     expected = ((features - target).numpy() ** 2).reshape(3, -1).mean(axis=1)
@@ -54,10 +113,16 @@ def test_total_variation_counts_steps_across_and_down():
     torch.testing.assert_close(found, torch.tensor([0, 0.25 / 19, 0.25 / 15]))
 
 
+@pytest.mark.parametrize("is_centred", [False, True])
+@pytest.mark.parametrize("is_guided", [False, True])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_gradient_of_gram_matrix_is_right_in_either_memory_layout(features, layout):
+def test_gradient_of_gram_matrix_is_right_in_either_memory_layout(
+    features, guide, layout, is_guided, is_centred
+):
     features = features.double().contiguous(memory_format=layout).requires_grad_(True)
-    assert torch.autograd.gradcheck(gram_matrix, (features,))
+    guide = guide.double() if is_guided else None
+    assert torch.autograd.gradcheck(lambda x: gram_matrix(x, guide, is_centred), (features,))
     weights = torch.rand(3, 4, 4, dtype=torch.float64)
-    (gradient,) = torch.autograd.grad((gram_matrix(features) * weights).sum(), features)
+    weighted = (gram_matrix(features, guide, is_centred) * weights).sum()
+    (gradient,) = torch.autograd.grad(weighted, features)
     assert gradient.is_contiguous(memory_format=layout)
