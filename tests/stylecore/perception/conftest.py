@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
+from stylecore.perception.encoder import Encoder, build_encoder
+
 
 @cache
 def _build(name: str) -> nn.Module:
@@ -25,6 +27,11 @@ def _build(name: str) -> nn.Module:
     return network.requires_grad_(False)
 
 
+@cache
+def _encode(name: str) -> Encoder:
+    return build_encoder(name, "max", _build(name).state_dict())
+
+
 @pytest.fixture(params=["resnet50", "inception_v3"])
 def network_name(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -38,4 +45,14 @@ def random_network(network_name: str) -> nn.Module:
 
 @pytest.fixture
 def random_weights(random_network: nn.Module) -> dict[str, Tensor]:
-    return dict(random_network.state_dict())
+    """Its weights in half precision: files of half the size."""
+    return {
+        key: tensor.half() if tensor.is_floating_point() else tensor
+        for key, tensor in random_network.state_dict().items()
+    }
+
+
+@pytest.fixture
+def random_encoder(network_name: str) -> Encoder:
+    """Of these weights; shared by the tests, which must not change it."""
+    return _encode(network_name)
