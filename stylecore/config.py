@@ -17,6 +17,8 @@ Method = Literal["optimize", "identity"]
 EncoderName = Literal["vgg16", "vgg19", "resnet50", "inception_v3"]
 Pooling = Literal["max", "average", "average-rescaled"]
 Smoothing = Literal["none", "softmax"]
+KeepColor = Literal["no", "luminance", "histogram", "cholesky"]
+LayerWeights = dict[str, Annotated[float, Field(ge=0, le=1e6)]]
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "draft": {"optimize": {"num_evaluations": 20}},
@@ -122,6 +124,35 @@ class OptimizeSettings(FrozenModel):
     )
     pooling: Pooling = Field(
         "max", description="Pooling between blocks.", json_schema_extra=_at(12)
+    )
+    smoothing: Smoothing = Field(
+        "none",
+        description="Softmax-smoothed activations, which make ResNets usable for style.",
+        json_schema_extra=_at(13),
+    )
+    statistics: Literal["gram", "covariance"] = Field(
+        "gram",
+        description="What a style is measured by: Gram matrices, or those of centered features.",
+        json_schema_extra=_at(14),
+    )
+    style_scale: float = Field(
+        1.0,
+        ge=0.1,
+        le=4,
+        description="Longest side of the painting relative to the picture's: larger strokes above.",
+        json_schema_extra=_at(15),
+    )
+    content_layer_weights: LayerWeights = Field(
+        {}, description="Weight of single content layers; 1 else.", json_schema_extra=_at(16)
+    )
+    style_layer_weights: LayerWeights = Field(
+        {}, description="Weight of single style layers; 1 else.", json_schema_extra=_at(17)
+    )
+    keep_color: KeepColor = Field(
+        "no",
+        description="Keep the photograph's colors: style its luminance only, or give the painting "
+        "its colors first, by histogram or by mean and covariance (cholesky).",
+        json_schema_extra=_at(18),
     )
 
     @model_validator(mode="before")

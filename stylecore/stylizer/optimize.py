@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -17,30 +17,19 @@ from torch import nn
 from stylecore.config import EncoderName, OptimizeSettings, Pooling, StylizeJob
 from stylecore.errors import JobError, OutOfMemoryError
 from stylecore.images.codec import RgbImage
-from stylecore.images.resize import resize_style
-from stylecore.images.tensors import crop, from_batch, pad_to_minimum, to_batch
+from stylecore.images.tensors import crop, from_batch, to_batch
 from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
 from stylecore.optimize.loop import MinimizeResult, minimize
 from stylecore.optimize.starts import StartInputs, make_start
 from stylecore.optimize.watch import Watch
 from stylecore.perception.encoder import Encoder, build_encoder
 from stylecore.perception.layers import check_layers
-from stylecore.perception.objective import LossWeights, Objective
-from stylecore.perception.targets import StyleTarget, make_content_target, make_style_target
 from stylecore.perception.weights import load_weights
 from stylecore.stylizer.protocol import Content, Stylized, StylizerInputs
+from stylecore.stylizer.subject import Studio
 from stylecore.types import ImageBatch
 
-_KEPT_STYLE_SIZES: Final = 4
 _LPIPS_NETWORK: Final[tuple[EncoderName, Pooling]] = ("vgg16", "max")
-
-
-@dataclass(frozen=True, eq=False)
-class StyleAtSize:
-    """A style at one size of the output: its paintings and their statistics."""
-
-    paintings: Sequence[tuple[ImageBatch, float]]
-    target: StyleTarget
 
 
 class OptimizeStylizer:
@@ -68,15 +57,14 @@ class OptimizeStylizer:
         settings = job.optimize
         if settings.init == "image" and inputs.init is None:
             raise JobError("init: image needs the picture at init_uri, and none was given")
-        self._job, self._styles, self._inputs, self._watch = job, styles, inputs, watch
+        self._job, self._inputs, self._watch = job, inputs, watch
         self._device = _find_device(job.device)
         self._has_default_weights = encoder is None and inputs.weights is None
         if encoder is None:
             encoder = _load_encoder(settings, inputs.weights)
         check_layers((*settings.content_layers, *settings.style_layers), encoder.layer_names)
         self._encoder = encoder.to(self._device)
-        # Photographs of one bucket come in few sizes, mostly in one.
-        self._style_at = lru_cache(_KEPT_STYLE_SIZES)(self._measure_style)
+        self._studio = Studio(self._encoder, settings, styles, self._device)
 
     def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
         """As ``Stylizer.stylize``, in order."""
@@ -85,15 +73,16 @@ class OptimizeStylizer:
 
     def score(self, content: RgbImage, picture: RgbImage) -> QualityScores:
         """As ``Stylizer.score``, with the losses that the picture was, or would be, made for."""
-        photograph = self._to_batch(content)
-        objective = self._objective(pad_to_minimum(photograph), max(content.shape[:2]))
-        return score_picture(photograph, self._to_batch(picture), objective, self._lpips)
+        subject = self._studio.prepare(content)
+        photograph, made = self._to_batch(content), self._to_batch(picture)
+        view = self._studio.view
+        return score_picture(view(photograph), view(made), subject.objective, self._lpips)
 
     def _stylize_one(self, content: Content) -> Stylized:
         self._watch.check_stop()
         height, width, _ = content.pixels.shape
         try:
-            result = self._minimize(self._to_batch(content.pixels), max(height, width))
+            result = self._minimize(content.pixels)
         except (MemoryError, RuntimeError) as fault:
             if not _is_memory_fault(fault):
                 raise
@@ -104,30 +93,14 @@ class OptimizeStylizer:
         (picture,) = from_batch(crop(result.images, height, width))
         return Stylized(content.key, picture, evaluations)
 
-    def _minimize(self, photograph: ImageBatch, longest_side_px: int) -> MinimizeResult:
+    def _minimize(self, image: RgbImage) -> MinimizeResult:
         watch = self._watch_of_one()
-        padded = pad_to_minimum(photograph)
-        objective = self._objective(padded, longest_side_px)
-        paintings = self._style_at(longest_side_px).paintings
+        subject = self._studio.prepare(image)
         settings = self._job.optimize
-        inputs = StartInputs(paintings, self._inputs.init, self._job.seed)
-        start = make_start(settings.init, padded, inputs)
-        return minimize(lambda images: objective(images).total, start, settings, watch)
-
-    def _objective(self, photographs: ImageBatch, longest_side_px: int) -> Objective:
-        settings = self._job.optimize
-        content = make_content_target(self._encoder, photographs, settings.content_layers)
-        style = self._style_at(longest_side_px).target
-        weights = LossWeights(settings.content_weight, settings.style_weight, settings.tv_weight)
-        return Objective(self._encoder, content, style, weights)
-
-    def _measure_style(self, longest_side_px: int) -> StyleAtSize:
-        paintings = [
-            (pad_to_minimum(self._to_batch(resize_style(image, longest_side_px))), weight)
-            for image, weight in self._styles
-        ]
-        layers = self._job.optimize.style_layers
-        return StyleAtSize(paintings, make_style_target(self._encoder, paintings, layers))
+        inputs = StartInputs(subject.style.paintings, self._inputs.init, self._job.seed)
+        start = make_start(settings.init, subject.photograph, inputs)
+        result = minimize(lambda images: subject.objective(images).total, start, settings, watch)
+        return replace(result, images=subject.finish(result.images))
 
     @cached_property
     def _lpips(self) -> nn.Module:
@@ -156,7 +129,7 @@ class OptimizeStylizer:
 
 def _load_encoder(settings: OptimizeSettings, data: bytes | None) -> Encoder:
     weights = load_weights(settings.encoder, data)
-    return build_encoder(settings.encoder, settings.pooling, weights)
+    return build_encoder(settings.encoder, settings.pooling, weights, settings.smoothing)
 
 
 def _find_device(name: str) -> torch.device:

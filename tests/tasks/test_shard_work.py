@@ -176,12 +176,14 @@ def test_a_stop_flag_is_of_one_session_and_also_ends_reading(
     bucket: LocalBucket, invert: Invert
 ) -> None:
     bucket.fill(2)
+    for name in ("a.jpg", "b.jpg"):  # they never reach the stylizer, which looks at the flag too
+        (bucket.photographs / name).write_bytes(b"")
     ledger = plan(bucket)
     stop_flag("yesterday").set()
     with pytest.raises(RunStoppedError):
         work(ledger, session="yesterday")
-    assert invert.stylized == []
-    assert counts(work(ledger, session="today")) == (2, 0, 0)
+    assert (invert.stylized, BOARD.read(ledger.run_uri)[0].failed) == ([], 0)
+    assert counts(work(ledger, session="today")) == (2, 0, 2)
 
 
 def test_a_finished_shard_is_not_worked_on_again_and_tells_its_counts(
@@ -192,7 +194,7 @@ def test_a_finished_shard_is_not_worked_on_again_and_tells_its_counts(
     ledger = plan(bucket)
     first = work(ledger)
     assert counts(work(ledger)) == counts(first) == (3, 0, 1)
-    assert len(invert.stylized) == 3
+    assert (len(invert.stylized), invert.scored) == (3, 3)
 
 
 def test_pictures_older_than_the_run_are_skipped_and_not_read_or_written(

@@ -94,7 +94,7 @@ def test_given_weights_are_used_and_the_classifier_is_left_out(network_name, ran
     assert not any(key.startswith(("fc.", "AuxLogits.")) for key in loaded)
     assert not any(key.endswith("num_batches_tracked") for key in loaded)
     torch.testing.assert_close(loaded, {key: random_weights[key] for key in loaded})
-    assert all(build_encoder(network_name, "max", loaded).state_dict())
+    build_encoder(network_name, "max", loaded)  # nothing else is needed
 
 
 def test_weights_of_another_network_are_refused(network_name, random_weights):
@@ -140,5 +140,7 @@ def test_gradient_of_smoothed_activations_agrees_with_finite_differences(
         make_content_target(encoder, content, settings.content_layers),
         make_style_target(encoder, [(painting, 1.0)], settings.style_layers),
     )
+    deepest = objective.content.features[settings.content_layers[-1]]
+    torch.testing.assert_close(deepest.mean(), torch.ones_like(deepest.mean()))
     picture.requires_grad_(True)
     assert torch.autograd.gradcheck(lambda x: objective(x).total, (picture,), fast_mode=True)

@@ -262,6 +262,15 @@ def test_guides_have_the_size_of_their_layers(tiny_encoder, size: Sequence[int])
         torch.testing.assert_close(guide, torch.full_like(guide, 0.75))
 
 
+def test_a_mask_is_extended_as_its_picture_is(tiny_encoder):
+    mask = random(1, 1, 5, 18, seed=44)
+    extended = torch.nn.functional.pad(mask, (0, 0, 0, 11), mode="replicate")
+    layers = ["relu1_1", "relu3_1"]
+    expected = make_guides(tiny_encoder, extended, layers)
+    torch.testing.assert_close(make_guides(tiny_encoder, mask, layers), expected)
+    torch.testing.assert_close(expected["relu1_1"], extended)
+
+
 def test_statistics_are_shared_by_the_pictures_that_they_are_placed_in(
     tiny_encoder, regions, masks
 ):

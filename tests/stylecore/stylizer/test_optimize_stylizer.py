@@ -1,5 +1,7 @@
 """Optimizing photographs one after another, on a tiny network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from stylecore.images.codec import RgbImage
 from stylecore.optimize.watch import Watch
 from stylecore.perception.encoder import Encoder
 from stylecore.stylizer import Content, Stylized, StylizerInputs
-from stylecore.stylizer import optimize as module
+from stylecore.stylizer import subject as module
 from stylecore.stylizer.optimize import OptimizeStylizer
 
 
@@ -186,14 +188,15 @@ def test_a_photograph_that_is_not_finite_does_not_disturb_the_next(studio):
 def spoil_first_content_target(stylizer: OptimizeStylizer) -> None:
     """Make the first photograph's objective NaN."""
     weights = iter([torch.nan])
-    make_objective = stylizer._objective
+    prepare = stylizer._studio.prepare
 
-    def objective(*arguments):
-        real = make_objective(*arguments)
+    def poisoned(image):
+        subject = prepare(image)
         poison = next(weights, 0.0)
-        return lambda images: Poisoned(real(images).total + poison)
+        real = subject.objective
+        return replace(subject, objective=lambda images: Poisoned(real(images).total + poison))
 
-    stylizer._objective = objective
+    stylizer._studio.prepare = poisoned
 
 
 class Poisoned:
