@@ -176,6 +176,7 @@ class _Line:
             self.book.fail(stylized.key, error)
         else:
             figures |= {"seconds": seconds, "evaluations": stylized.evaluations}
+            figures |= {"error_message": stylized.note}  # how it was made, where that is odd
             self.book.made(stylized.key, reading.names, data, picture, **figures)
         finally:
             self.room.release()

@@ -6,14 +6,14 @@ same alone or in a batch, but for rounding. Departures:
 
 * Pixels at a bound whose gradient pushes outwards are held, and every trial is projected on
   [0, 1]; the pairs are taken between projected points (cf. Schmidt et al. 2009).
-* The initial inverse Hessian is a multiple of a fixed smoothing operator, not of the identity.
+* The initial inverse Hessian is a multiple of an operator that learns, not of the identity.
 * A trial is accepted if the objective falls enough; the step is 1 unless it did not. A line search
   for the curvature condition would cost evaluations, which are all that costs anything here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool
@@ -30,16 +30,25 @@ _MAX_CUTS = 8
 _MIN_CURVATURE_COSINE = 1e-8
 
 
+class Preconditioner(Protocol):
+    """A symmetric positive definite operator: how far to go for a unit of gradient."""
+
+    def __call__(self, images: ImageBatch) -> ImageBatch:
+        """Shape (b, 3, h, w) to the same."""
+
+    def learn(self, pictures: Bool[Tensor, " b"], step: ImageBatch, change: ImageBatch) -> None:
+        """Take in, for those ``pictures``, a step and the gradient's change along it."""
+
+
 class BatchedLBFGS:
     """Proposes where to evaluate next.
 
     Args:
         start: first trial, in [0, 1], shape (b, 3, h, w).
-        precondition: symmetric positive definite operator, shape (b, 3, h, w) to the same: how
-            far a unit of gradient should go in which direction, up to a factor.
+        precondition: the inverse Hessian without any pair, up to a factor; it is shown every pair.
     """
 
-    def __init__(self, start: ImageBatch, precondition: Callable[[ImageBatch], ImageBatch]) -> None:
+    def __init__(self, start: ImageBatch, precondition: Preconditioner) -> None:
         self._precondition = precondition
         self._pairs = CurvaturePairs(start, _HISTORY)
         self._trial = self._point = start
@@ -97,6 +106,7 @@ class BatchedLBFGS:
         smallest = smallest.clamp(min=torch.finfo(smallest.dtype).tiny)  # it is divided by
         useful = accepted & (curvature > smallest)  # not at the first trial: its step is 0
         self._pairs.append(useful, step, change)
+        self._precondition.learn(useful, step, change)
         scale = curvature / dot(change, self._precondition(change))
         self._scale = torch.where(useful, scale, self._scale)
 

@@ -6,16 +6,17 @@ Photographs are worked on one at a time; ``minimize`` takes batches of one size.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import torch
 from torch import nn
 
 from stylecore.config import EncoderName, OptimizeSettings, Pooling, StylizeJob
-from stylecore.errors import JobError, OutOfMemoryError
+from stylecore.errors import JobError, NonFiniteError, OutOfMemoryError
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import crop, from_batch, to_batch
 from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
@@ -29,6 +30,9 @@ from stylecore.stylizer.protocol import Content, Stylized, StylizerInputs
 from stylecore.stylizer.subject import Studio
 from stylecore.types import ImageBatch
 
+# Small steps from the photograph, without curvature that may have been learned from overflow.
+_SAFER: Final = {"optimizer": "adam", "init": "content"}
+_SAFER_NOTE: Final = "made again with Adam from the photograph: the objective was not finite"
 _LPIPS_NETWORK: Final[tuple[EncoderName, Pooling]] = ("vgg16", "max")
 
 
@@ -82,7 +86,9 @@ class OptimizeStylizer:
         self._watch.check_stop()
         height, width, _ = content.pixels.shape
         try:
-            result = self._minimize(content.pixels)
+            result, note = self._minimize(content.pixels), None
+            if isinstance(result.errors[0], NonFiniteError):
+                result, note = self._minimize(content.pixels, _SAFER), _SAFER_NOTE
         except (MemoryError, RuntimeError) as fault:
             if not _is_memory_fault(fault):
                 raise
@@ -91,12 +97,14 @@ class OptimizeStylizer:
         if error is not None:
             return Stylized(content.key, None, evaluations, error)
         (picture,) = from_batch(crop(result.images, height, width))
-        return Stylized(content.key, picture, evaluations)
+        return Stylized(content.key, picture, evaluations, note=note)
 
-    def _minimize(self, image: RgbImage) -> MinimizeResult:
+    def _minimize(
+        self, image: RgbImage, changes: Mapping[str, object] = MappingProxyType({})
+    ) -> MinimizeResult:
         watch = self._watch_of_one()
         subject = self._studio.prepare(image)
-        settings = self._job.optimize
+        settings = self._job.optimize.model_copy(update=dict(changes))
         inputs = StartInputs(subject.style.paintings, self._inputs.init, self._job.seed)
         start = make_start(settings.init, subject.photograph, inputs)
         result = minimize(lambda images: subject.objective(images).total, start, settings, watch)

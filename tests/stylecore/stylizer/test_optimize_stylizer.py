@@ -176,18 +176,26 @@ def test_the_stop_flag_ends_the_stream(studio):
     assert seen == [1, 2]
 
 
+def test_a_photograph_that_was_not_finite_is_made_again_from_a_safer_setting(studio):
+    stylizer = studio.open(job())
+    spoil_targets(stylizer, num_spoiled=1)
+    (made,) = stylizer.stylize([Content(0, picture(20, 24))])
+    assert made.error is None
+    assert "Adam" in made.note
+
+
 def test_a_photograph_that_is_not_finite_does_not_disturb_the_next(studio):
     contents = [Content(key, picture(20, 24, seed=key)) for key in range(2)]
     stylizer = studio.open(job(content_weight=1e9, style_weight=1e12))
-    spoil_first_content_target(stylizer)
+    spoil_targets(stylizer, num_spoiled=2)  # the second try as well
     made = list(stylizer.stylize(contents))
     assert isinstance(made[0].error, NonFiniteError)
     assert made[1].error is None
 
 
-def spoil_first_content_target(stylizer: OptimizeStylizer) -> None:
-    """Make the first photograph's objective NaN."""
-    weights = iter([torch.nan])
+def spoil_targets(stylizer: OptimizeStylizer, num_spoiled: int) -> None:
+    """Make the first objectives NaN."""
+    weights = iter([torch.nan] * num_spoiled)
     prepare = stylizer._studio.prepare
 
     def poisoned(image):
