@@ -32,7 +32,7 @@ _FORMATS: Final = {
 
 
 def image_options(content: str, styles: Sequence[str], output: str) -> dict[str, Any]:
-    """The request as fields of a job; several styles are blended in equal shares.
+    """The request as fields of a job; several styles make one picture.
 
     Raises:
         JobError: the output's suffix is none that we write.
@@ -40,10 +40,9 @@ def image_options(content: str, styles: Sequence[str], output: str) -> dict[str,
     suffix = "." + output.rpartition(".")[2].lower()
     if suffix not in _FORMATS:
         raise JobError(f"--output {output}: its suffix must be one of {', '.join(_FORMATS)}")
-    weight = 1.0 if len(styles) > 1 else None
     return {
         "manifest_uri": content,
-        "styles": [{"uri": uri, "weight": weight} for uri in styles],
+        "styles": list(styles),
         "output_uri": output,
         "output": {"format": _FORMATS[suffix]},
     }

@@ -220,44 +220,49 @@ class StylizeJob(FrozenModel):
         tuple[Annotated[StyleSource, BeforeValidator(_style_from_uri)], ...],
         Field(description="Paintings; may be empty if every row names its own style."),
     ] = Field((), json_schema_extra=_at(1))
-    output_uri: str = Field(
-        min_length=1, description="Folder for pictures and runs.", json_schema_extra=_at(2)
+    cascade: bool = Field(
+        False,
+        description="Apply the styles one after another, each to the picture of the one before.",
+        json_schema_extra=_at(2),
     )
-    preset: Preset = Field("standard", description="How far to go.", json_schema_extra=_at(3))
+    output_uri: str = Field(
+        min_length=1, description="Folder for pictures and runs.", json_schema_extra=_at(3)
+    )
+    preset: Preset = Field("standard", description="How far to go.", json_schema_extra=_at(4))
     max_side_px: int = Field(
-        512, ge=16, le=8192, description="Longest side of a picture.", json_schema_extra=_at(4)
+        512, ge=16, le=8192, description="Longest side of a picture.", json_schema_extra=_at(5)
     )
     method: Method = Field(
         "optimize",
         description="How to stylize; identity only resizes, to rehearse a job.",
-        json_schema_extra=_at(5),
+        json_schema_extra=_at(6),
     )
     optimize: OptimizeSettings = Field(
-        OptimizeSettings(), description="Settings of the method optimize.", json_schema_extra=_at(6)
+        OptimizeSettings(), description="Settings of the method optimize.", json_schema_extra=_at(7)
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=_at(7))
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=_at(8))
     output: OutputSettings = Field(
-        OutputSettings(), description="How pictures are written.", json_schema_extra=_at(8)
+        OutputSettings(), description="How pictures are written.", json_schema_extra=_at(9)
     )
     limits: Limits = Field(
-        Limits(), description="What a row and a shard may cost.", json_schema_extra=_at(9)
+        Limits(), description="What a row and a shard may cost.", json_schema_extra=_at(10)
     )
     allow: tuple[str, ...] = Field(
         (),
         description="Prefixes that rows may name besides the manifest's and the styles' buckets.",
-        json_schema_extra=_at(10),
+        json_schema_extra=_at(11),
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=_at(11),
+        json_schema_extra=_at(12),
     )
     run_key: str = Field(
         "",
         max_length=200,
         description="Any text; another text makes another run of the same job.",
-        json_schema_extra=_at(12),
+        json_schema_extra=_at(13),
     )
 
     @model_validator(mode="before")
@@ -275,6 +280,8 @@ class StylizeJob(FrozenModel):
         given = [style.weight is not None for style in self.styles]
         if any(given) and not all(given):
             raise ValueError("styles: give every style a weight (a blend) or none")
+        if self.cascade and any(given):
+            raise ValueError("styles: a cascade takes no weights")
         return self
 
 
@@ -304,6 +311,7 @@ def pixel_settings(job: StylizeJob) -> dict[str, Any]:
     }
     if job.method == "optimize":
         settings["seed"] = job.seed
+        settings["cascade"] = job.cascade
         places = {"encoder_weights_uri", "init_uri"}
         settings["optimize"] = job.optimize.model_dump(mode="json", exclude=places)
     return settings

@@ -145,8 +145,10 @@ def _input_uris(settings: OptimizeSettings) -> dict[str, str]:
 
 
 def style_sources(job: StylizeJob) -> list[StyleSources]:
-    """The job's styles: each by itself, or all of them as one blend where they have weights."""
+    """The job's styles: each by itself, or all as one where they are blended or a cascade."""
     weighted = [(style.uri, style.weight) for style in job.styles]
+    if job.cascade and weighted:
+        return [(tuple(uri for uri, _ in weighted), to_shares([1.0] * len(weighted)))]
     if weighted and weighted[0][1] is not None:
         uris, weights = zip(*weighted, strict=True)
         return [(uris, to_shares(weights))]

@@ -39,6 +39,9 @@ class Preconditioner(Protocol):
     def learn(self, pictures: Bool[Tensor, " b"], step: ImageBatch, change: ImageBatch) -> None:
         """Take in, for those ``pictures``, a step and the gradient's change along it."""
 
+    def forget(self, pictures: Bool[Tensor, " b"]) -> None:
+        """Be to those ``pictures`` as at first."""
+
 
 class BatchedLBFGS:
     """Proposes where to evaluate next.
@@ -122,6 +125,7 @@ class BatchedLBFGS:
         self.converged = self.converged | (stuck & (self._scale == 0))
         self._scale = torch.where(stuck, 0, self._scale)
         self._pairs.forget(stuck)
+        self._precondition.forget(stuck)
         return stuck
 
     def _turn(self, turning: Bool[Tensor, " b"]) -> None:

@@ -20,7 +20,6 @@ from stylecore.types import ImageBatch
 # Below this the gain hardly grows further: waves longer than 400 px are as cheap as the mean color.
 _CORNER_CYCLES_PER_PX = 0.0025
 _NUM_OCTAVES = 9  # the last one, of waves of 1.4 px, down to waves of 360 px
-_HIGHEST_CYCLES_PER_PX = math.sqrt(0.5)
 _MEMORY = 0.9  # how much of what was learnt is left after another pair
 _PRIOR = 0.1  # how much the first guess counts, in units of an octave's average share
 
@@ -45,16 +44,12 @@ class FrequencyPreconditioner:
         height, width = like.shape[-2:]
         self._rows = _cosine_basis(height).to(like)
         self._columns = _cosine_basis(width).to(like)
-        frequencies = _frequencies(height, width)
-        self._octaves = _octaves(frequencies).to(like)
-        gains = (1 / (1 + frequencies / _CORNER_CYCLES_PER_PX)).to(like)
-        identity = torch.eye(3).to(like)
-        self._gains = (gains * identity[..., None, None]).repeat(len(like), 1, 1, 1, 1)
-        centers = _HIGHEST_CYCLES_PER_PX * 2 ** -torch.arange(_NUM_OCTAVES, dtype=torch.float64)
-        prior = (1 / (1 + centers / _CORNER_CYCLES_PER_PX)).to(like.device)
-        self._prior = prior[:, None, None] * identity.double()
-        self._steps: _Moments = self._prior.new_zeros((len(like), _NUM_OCTAVES, 3, 3))
-        self._changes: _Moments = torch.zeros_like(self._steps)
+        self._octaves = _octaves(height, width).to(like)
+        self._prior = _prior().to(like.device)
+        self._fitted = self._prior.repeat(len(like), 1, 1, 1)
+        self._steps: _Moments = torch.zeros_like(self._fitted)
+        self._changes: _Moments = torch.zeros_like(self._fitted)
+        self._gains = self._spread()
 
     def __call__(self, images: ImageBatch) -> ImageBatch:
         """Shape (b, 3, h, w) to the same."""
@@ -63,22 +58,40 @@ class FrequencyPreconditioner:
 
     def learn(self, pictures: Bool[Tensor, " b"], step: ImageBatch, change: ImageBatch) -> None:
         """Take in, for those ``pictures``, a step and the gradient's change along it."""
-        rows = pictures.nonzero().flatten()
-        if not len(rows):
+        if not pictures.any():
             return
-        curvature = (step * change).flatten(start_dim=1).sum(dim=1).double()[rows].view(-1, 1, 1, 1)
-        for moments, images in ((self._steps, step[rows]), (self._changes, change[rows])):
-            moments[rows] = _MEMORY * moments[rows] + self._moments(images) / curvature
-        fitted = _fit(self._steps[rows], self._changes[rows], self._prior)
-        gains = torch.einsum("bnij,nhw->bijhw", fitted.to(step.dtype), self._octaves)
-        self._gains[rows] = gains
+        chosen = pictures.view(-1, 1, 1, 1)
+        curvature = (step * change).flatten(start_dim=1).sum(dim=1).double().view(-1, 1, 1, 1)
+        for moments, images in ((self._steps, step), (self._changes, change)):
+            updated = _MEMORY * moments + self._moments(images) / curvature
+            moments.copy_(torch.where(chosen, updated, moments))
+        # Not of the others: they may have no pair yet.
+        known = (self._steps[pictures], self._changes[pictures])
+        self._fitted[pictures] = _fit(*known, self._prior)
+        self._gains = self._spread()
+
+    def forget(self, pictures: Bool[Tensor, " b"]) -> None:
+        """Be to those ``pictures`` as at first."""
+        if not pictures.any():
+            return
+        self._steps[pictures] = 0
+        self._changes[pictures] = 0
+        self._fitted[pictures] = self._prior
+        self._gains = self._spread()
+
+    def _spread(self) -> Float[Tensor, "b 3 3 h w"]:
+        """Gains from octaves to waves; of all pictures, since rounding depends on how many."""
+        return torch.einsum("bnij,nhw->bijhw", self._fitted.to(self._octaves), self._octaves)
 
     def _amplitudes(self, images: ImageBatch) -> ImageBatch:
         return self._rows @ images @ self._columns.mT
 
     def _moments(self, images: ImageBatch) -> _Moments:
         waves = self._amplitudes(images)
-        return torch.einsum("nhw,bihw,bjhw->bnij", self._octaves, waves, waves).double()
+        flat = waves.flatten(start_dim=2)
+        # One octave after the other: all at once would take nine times the memory.
+        moments = [(flat * octave.flatten()) @ flat.mT for octave in self._octaves]
+        return torch.stack(moments, dim=1).double()
 
 
 def _fit(steps: _Moments, changes: _Moments, prior: Float[Tensor, "n 3 3"]) -> _Moments:
@@ -112,16 +125,23 @@ def _cosine_basis(num_samples: int) -> Float[Tensor, "n n"]:
     return waves * math.sqrt(2 / num_samples)
 
 
-def _frequencies(height: int, width: int) -> Float[Tensor, "h w"]:
-    """Of each wave, in cycles per pixel."""
+def _octaves(height: int, width: int) -> Float[Tensor, "n h w"]:
+    """How far each wave belongs to each octave, from the highest down; it adds up to 1."""
     down = torch.arange(height, dtype=torch.float64).unsqueeze(1) / (2 * height)
     across = torch.arange(width, dtype=torch.float64) / (2 * width)
-    return torch.hypot(down, across)
-
-
-def _octaves(frequencies: Float[Tensor, "h w"]) -> Float[Tensor, "n h w"]:
-    """How far each wave belongs to each octave, from the highest down; they overlap and add to 1."""
-    lowest = _HIGHEST_CYCLES_PER_PX / 2 ** (_NUM_OCTAVES - 1)
-    position = -(frequencies.clamp(min=lowest) / _HIGHEST_CYCLES_PER_PX).log2()
+    centers = _octave_centers()
+    frequencies = torch.hypot(down, across).clamp(min=centers[-1])
+    position = (centers[0] / frequencies).log2()
     order = torch.arange(_NUM_OCTAVES, dtype=torch.float64).view(-1, 1, 1)
     return (1 - (position - order).abs()).clamp(min=0)
+
+
+def _prior() -> Float[Tensor, "n 3 3"]:
+    """Gain of each octave before anything is known: that of all colors alike."""
+    gains = 1 / (1 + _octave_centers() / _CORNER_CYCLES_PER_PX)
+    return gains.view(-1, 1, 1) * torch.eye(3, dtype=torch.float64)
+
+
+def _octave_centers() -> Float[Tensor, " n"]:
+    """In cycles per pixel, from the diagonal's highest down."""
+    return math.sqrt(0.5) / 2 ** torch.arange(_NUM_OCTAVES, dtype=torch.float64)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from stylecore.optimize.watch import Watch
+from stylecore.stylizer.cascade import CascadeStylizer
 from stylecore.stylizer.identity import IdentityStylizer
 from stylecore.stylizer.protocol import Content, Stylized, Stylizer, StylizerInputs
 
@@ -33,7 +34,8 @@ def build_stylizer(
 
     Args:
         job: its method, settings, seed, device and limits.
-        styles: paintings at full size with their weights; more than one are blended.
+        styles: paintings at full size with their weights; more than one are blended, or with
+            ``cascade`` applied one after another.
         inputs: files that the settings name.
         watch: progress and stop flag; a deadline comes on top of ``limits.picture_seconds``.
 
@@ -45,6 +47,8 @@ def build_stylizer(
     if not styles:
         raise JobError("there is no style: name at least one painting")
     # Imported here because it brings torch.
-    from stylecore.stylizer.optimize import OptimizeStylizer  # noqa: PLC0415
+    from stylecore.stylizer.optimize import OptimizeStylizer
 
-    return OptimizeStylizer(job, styles, inputs, watch)
+    if not job.cascade or len(styles) == 1:
+        return OptimizeStylizer(job, styles, inputs, watch)
+    return CascadeStylizer([OptimizeStylizer(job, [style], inputs, watch) for style in styles])

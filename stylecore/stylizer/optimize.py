@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
 
 import torch
 from torch import nn
 
-from stylecore.config import EncoderName, OptimizeSettings, Pooling, StylizeJob
+from stylecore.config import EncoderName, OptimizeSettings, Pooling, Smoothing, StylizeJob
 from stylecore.errors import JobError, NonFiniteError, OutOfMemoryError
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import crop, from_batch, to_batch
@@ -33,6 +33,7 @@ from stylecore.types import ImageBatch
 # Small steps from the photograph, without curvature that may have been learned from overflow.
 _SAFER: Final = {"optimizer": "adam", "init": "content"}
 _SAFER_NOTE: Final = "made again with Adam from the photograph: the objective was not finite"
+_KEPT_ENCODERS: Final = 4
 _LPIPS_NETWORK: Final[tuple[EncoderName, Pooling]] = ("vgg16", "max")
 
 
@@ -65,9 +66,9 @@ class OptimizeStylizer:
         self._device = _find_device(job.device)
         self._has_default_weights = encoder is None and inputs.weights is None
         if encoder is None:
-            encoder = _load_encoder(settings, inputs.weights)
+            encoder = _load_encoder(settings, inputs.weights, self._device)
         check_layers((*settings.content_layers, *settings.style_layers), encoder.layer_names)
-        self._encoder = encoder.to(self._device)
+        self._encoder = encoder
         self._studio = Studio(self._encoder, settings, styles, self._device)
 
     def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
@@ -112,14 +113,15 @@ class OptimizeStylizer:
 
     @cached_property
     def _lpips(self) -> nn.Module:
-        return build_lpips(self._lpips_encoder().to(self._device))
+        return build_lpips(self._lpips_encoder())
 
     def _lpips_encoder(self) -> Encoder:
         """LPIPS is defined on one network; where the job uses it, it is shared."""
         settings = self._job.optimize
-        if self._has_default_weights and (settings.encoder, settings.pooling) == _LPIPS_NETWORK:
+        ours = (settings.encoder, settings.pooling)
+        if self._has_default_weights and ours == _LPIPS_NETWORK and settings.smoothing == "none":
             return self._encoder
-        return build_encoder(*_LPIPS_NETWORK, load_weights(_LPIPS_NETWORK[0], None))
+        return _default_encoder(*_LPIPS_NETWORK, "none", self._device)
 
     def _to_batch(self, image: RgbImage) -> ImageBatch:
         return to_batch([image]).to(self._device)
@@ -135,9 +137,20 @@ class OptimizeStylizer:
         return replace(self._watch, deadline=deadline)
 
 
-def _load_encoder(settings: OptimizeSettings, data: bytes | None) -> Encoder:
+def _load_encoder(settings: OptimizeSettings, data: bytes | None, device: torch.device) -> Encoder:
+    if data is None:
+        return _default_encoder(settings.encoder, settings.pooling, settings.smoothing, device)
     weights = load_weights(settings.encoder, data)
-    return build_encoder(settings.encoder, settings.pooling, weights, settings.smoothing)
+    encoder = build_encoder(settings.encoder, settings.pooling, weights, settings.smoothing)
+    return encoder.to(device)
+
+
+@lru_cache(_KEPT_ENCODERS)
+def _default_encoder(
+    name: EncoderName, pooling: Pooling, smoothing: Smoothing, device: torch.device
+) -> Encoder:
+    """Loaded once in a process: frozen, so that shards and stages of a cascade can share it."""
+    return build_encoder(name, pooling, load_weights(name, None), smoothing).to(device)
 
 
 def _find_device(name: str) -> torch.device:

@@ -35,18 +35,3 @@ def quadratic() -> Quadratic:
 @pytest.fixture
 def grey() -> ImageBatch:
     return torch.full((3, 3, 8, 8), 0.5, dtype=torch.float64)
-
-
-class Unit:
-    """The identity, which learns nothing."""
-
-    def __call__(self, images: ImageBatch) -> ImageBatch:
-        return images.clone()
-
-    def learn(self, pictures: Bool[Tensor, " b"], step: ImageBatch, change: ImageBatch) -> None:
-        pass
-
-
-@pytest.fixture
-def unit() -> Unit:
-    return Unit()

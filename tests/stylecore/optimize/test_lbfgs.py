@@ -6,9 +6,22 @@ from stylecore.optimize.lbfgs import BatchedLBFGS
 from stylecore.types import ImageBatch, PerImage
 
 
+class Unit:
+    """The identity, which learns nothing."""
+
+    def __call__(self, images: ImageBatch) -> ImageBatch:
+        return images.clone()
+
+    def learn(self, pictures, step, change) -> None:
+        pass
+
+    def forget(self, pictures) -> None:
+        pass
+
+
 def run(objective, start: ImageBatch, num_evaluations: int) -> tuple[ImageBatch, list[PerImage]]:
     """Last trial, and the totals of all evaluations."""
-    rule = BatchedLBFGS(start, torch.clone)
+    rule = BatchedLBFGS(start, Unit())
     trial, totals = start, []
     for _ in range(num_evaluations):
         variables = trial.clone().requires_grad_()
@@ -39,7 +52,7 @@ def test_rosenbrocks_valley_is_followed_to_its_end():
 
 
 def test_every_trial_is_within_bounds(quadratic, grey):
-    rule = BatchedLBFGS(grey, torch.clone)
+    rule = BatchedLBFGS(grey, Unit())
     everybody = torch.ones(3, dtype=torch.bool)
     trial = grey
     for _ in range(30):
@@ -77,7 +90,7 @@ def test_one_picture_cutting_its_steps_does_not_slow_the_others(quadratic, grey)
 
 
 def test_a_picture_at_its_minimum_has_converged():
-    rule = BatchedLBFGS(torch.full((2, 3, 4, 4), 0.5), torch.clone)
+    rule = BatchedLBFGS(torch.full((2, 3, 4, 4), 0.5), Unit())
     gradients = torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])
     rule.propose(torch.ones(2), gradients, torch.ones(2, dtype=torch.bool))
     assert rule.converged.tolist() == [True, False]
@@ -85,7 +98,7 @@ def test_a_picture_at_its_minimum_has_converged():
 
 def test_a_picture_whose_objective_only_rises_is_given_up_as_converged():
     start = torch.full((1, 3, 4, 4), 0.5)
-    rule = BatchedLBFGS(start, torch.clone)
+    rule = BatchedLBFGS(start, Unit())
     for total in range(100):
         rule.propose(torch.tensor([float(total)]), torch.ones_like(start), torch.tensor([True]))
     assert rule.converged.item()
@@ -94,7 +107,7 @@ def test_a_picture_whose_objective_only_rises_is_given_up_as_converged():
 def test_a_misleading_curvature_pair_is_forgotten_when_no_step_helps():
     """After one good step the gradient lies about the total; a restart is a first step again."""
     start = torch.full((1, 3, 4, 4), 0.5)
-    rule = BatchedLBFGS(start, torch.clone)
+    rule = BatchedLBFGS(start, Unit())
     active = torch.tensor([True])
     first = rule.propose(torch.tensor([10.0]), torch.ones_like(start), active)
     rule.propose(torch.tensor([9.0]), 0.8 * torch.ones_like(start), active)
