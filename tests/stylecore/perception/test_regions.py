@@ -1,20 +1,15 @@
 """Regions of a picture that take different styles, at the targets and in the objective."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
 
-from stylecore.errors import JobError
-from stylecore.perception.losses import gram_matrix
 from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import (
     Painting,
     Region,
     StyleTarget,
     make_content_target,
-    make_guides,
     make_region_target,
     make_style_target,
     place_regions,
@@ -252,25 +247,6 @@ def test_gradient_of_regions_is_right_pixel_by_pixel(tiny_encoder, regions, mask
     assert torch.autograd.gradcheck(total_of, (patch,))
 
 
-@pytest.mark.parametrize("size", [(19, 37), (5, 40)])
-def test_guides_have_the_size_of_their_layers(tiny_encoder, size: Sequence[int]):
-    layers = tiny_encoder.layer_names
-    features = tiny_encoder(random(1, 3, *size, seed=39), layers)
-    guides = make_guides(tiny_encoder, torch.full((2, 1, *size), 0.75), layers)
-    for name, guide in guides.items():
-        assert guide.shape == (2, 1, *features[name].shape[-2:])
-        torch.testing.assert_close(guide, torch.full_like(guide, 0.75))
-
-
-def test_a_mask_is_extended_as_its_picture_is(tiny_encoder):
-    mask = random(1, 1, 5, 18, seed=44)
-    extended = torch.nn.functional.pad(mask, (0, 0, 0, 11), mode="replicate")
-    layers = ["relu1_1", "relu3_1"]
-    expected = make_guides(tiny_encoder, extended, layers)
-    torch.testing.assert_close(make_guides(tiny_encoder, mask, layers), expected)
-    torch.testing.assert_close(expected["relu1_1"], extended)
-
-
 def test_statistics_are_shared_by_the_pictures_that_they_are_placed_in(
     tiny_encoder, regions, masks
 ):
@@ -280,34 +256,6 @@ def test_statistics_are_shared_by_the_pictures_that_they_are_placed_in(
     assert not target.regions[0].guides
     unplaced = place_regions(tiny_encoder, style, [None, None])
     assert not any(region.guides for region in unplaced.regions)
-
-
-def test_only_the_part_under_its_mask_counts_of_a_painting(tiny_encoder):
-    mask = torch.zeros(1, 1, 16, 16)
-    mask[..., :8] = 1
-    left = random(1, 3, 16, 16, seed=40)
-    other = left.clone()
-    other[..., 9:] = 0  # what the kernel reaches of column 8 stays
-    grams = []
-    for image in (left, other):
-        region = Region([Painting(image, 1.0, mask)])
-        target = make_region_target(tiny_encoder, [region], ["relu1_1"])
-        grams.append(target.regions[0].grams["relu1_1"])
-    torch.testing.assert_close(grams[0], grams[1])
-    whole = gram_matrix(tiny_encoder(left, ["relu1_1"])["relu1_1"])
-    assert not torch.allclose(grams[0], whole)
-
-
-def test_a_mask_that_does_not_fit_its_painting_is_refused(tiny_encoder):
-    region = Region([Painting(random(1, 3, 16, 20, seed=41), 1.0, torch.ones(1, 1, 20, 16))])
-    with pytest.raises(JobError, match=r"16 x 20 px and the painting 20 x 16 px"):
-        make_region_target(tiny_encoder, [region], STYLE_LAYERS)
-
-
-def test_a_mask_that_leaves_nothing_of_a_painting_is_refused(tiny_encoder):
-    region = Region([Painting(random(1, 3, 16, 16, seed=42), 1.0, torch.zeros(1, 1, 16, 16))])
-    with pytest.raises(JobError, match="black all over"):
-        make_region_target(tiny_encoder, [region], STYLE_LAYERS)
 
 
 def test_a_mask_is_needed_for_every_region(tiny_encoder, regions):

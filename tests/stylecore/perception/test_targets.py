@@ -1,11 +1,24 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from stylecore.errors import JobError
 from stylecore.perception.losses import gram_matrix, style_loss
-from stylecore.perception.targets import StyleTarget, make_content_target, make_style_target
+from stylecore.perception.targets import (
+    Painting,
+    Region,
+    StyleTarget,
+    make_content_target,
+    make_guides,
+    make_region_target,
+    make_style_target,
+)
 
 LAYERS = ["relu1_1", "relu3_1"]
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def grams_of(target: StyleTarget) -> dict[str, torch.Tensor]:
@@ -74,3 +87,49 @@ def test_content_target_selects_in_the_order_asked_for(tiny_encoder):
 def test_unknown_layer_is_refused(make, tiny_encoder, paintings):
     with pytest.raises(JobError, match="relu9_1"):
         make(tiny_encoder, paintings[0], ["relu9_1"])
+
+
+@pytest.mark.parametrize("size", [(19, 37), (5, 40)])
+def test_guides_have_the_size_of_their_layers(tiny_encoder, size):
+    layers = tiny_encoder.layer_names
+    features = tiny_encoder(random(1, 3, *size, seed=39), layers)
+    guides = make_guides(tiny_encoder, torch.full((2, 1, *size), 0.75), layers)
+    for name, guide in guides.items():
+        assert guide.shape == (2, 1, *features[name].shape[-2:])
+        torch.testing.assert_close(guide, torch.full_like(guide, 0.75))
+
+
+def test_a_mask_is_extended_as_its_picture_is(tiny_encoder):
+    mask = random(1, 1, 5, 18, seed=44)
+    extended = functional.pad(mask, (0, 0, 0, 11), mode="replicate")
+    expected = make_guides(tiny_encoder, extended, LAYERS)
+    torch.testing.assert_close(make_guides(tiny_encoder, mask, LAYERS), expected)
+    torch.testing.assert_close(expected["relu1_1"], extended)
+
+
+def test_only_the_part_under_its_mask_counts_of_a_painting(tiny_encoder):
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., :8] = 1
+    left = random(1, 3, 16, 16, seed=40)
+    other = left.clone()
+    other[..., 9:] = 0  # what the kernel reaches of column 8 stays
+    grams = []
+    for image in (left, other):
+        region = Region([Painting(image, 1.0, mask)])
+        target = make_region_target(tiny_encoder, [region], ["relu1_1"])
+        grams.append(target.regions[0].grams["relu1_1"])
+    torch.testing.assert_close(grams[0], grams[1])
+    whole = gram_matrix(tiny_encoder(left, ["relu1_1"])["relu1_1"])
+    assert not torch.allclose(grams[0], whole)
+
+
+def test_a_mask_that_does_not_fit_its_painting_is_refused(tiny_encoder):
+    region = Region([Painting(random(1, 3, 16, 20, seed=41), 1.0, torch.ones(1, 1, 20, 16))])
+    with pytest.raises(JobError, match=r"16 x 20 px and the painting 20 x 16 px"):
+        make_region_target(tiny_encoder, [region], LAYERS)
+
+
+def test_a_mask_that_leaves_nothing_of_a_painting_is_refused(tiny_encoder):
+    region = Region([Painting(random(1, 3, 16, 16, seed=42), 1.0, torch.zeros(1, 1, 16, 16))])
+    with pytest.raises(JobError, match="black all over"):
+        make_region_target(tiny_encoder, [region], LAYERS)
