@@ -151,6 +151,14 @@ def deploy(
     deploy_catalog(nightly)
 
 
+@app.command()
+def doctor() -> None:
+    """Tell what is here and what is missing: device, weights, memory, storage, server."""
+    from deployments.doctor import examine
+
+    raise typer.Exit(examine())
+
+
 def main() -> None:
     """Entry point: errors become sentences and exit codes, never tracebacks."""
     try:

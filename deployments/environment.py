@@ -35,6 +35,12 @@ def wants_traceback() -> bool:
     return bool(os.environ.get("STYLEBATCH_DEBUG"))
 
 
+def credentials_named() -> list[str]:
+    """Which of the AWS chain's variables are set; their values are nobody's business."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE")
+    return [name for name in names if os.environ.get(name)]
+
+
 def check_server() -> None:
     """Ask the named server for a sign of life; without a name, Prefect starts its own.
 

@@ -57,7 +57,7 @@ def test_the_curvature_of_colors_is_learnt():
     blue = torch.tensor([0.0, 0, 1], dtype=torch.float64).view(1, 3, 1, 1) * grain
     precondition = taught(noise(40, 3, 32, 32))
     recovered = precondition(color_curvature(blue))
-    assert torch.cosine_similarity(recovered.flatten(), blue.flatten(), dim=0) > 0.98
+    assert torch.cosine_similarity(recovered.flatten(), blue.flatten(), dim=0) > 0.95
 
 
 def test_what_was_learnt_is_symmetric_and_positive_definite():
