@@ -171,6 +171,14 @@ class OptimizeSettings(FrozenModel):
             raise ValueError("init: image and init_uri go together")
         return self
 
+    @model_validator(mode="after")
+    def _layer_weights_are_of_layers_in_use(self) -> OptimizeSettings:
+        unused = {*self.content_layer_weights} - {*self.content_layers}
+        unused |= {*self.style_layer_weights} - {*self.style_layers}
+        if unused:
+            raise ValueError(f"layer weights for layers not in use: {', '.join(sorted(unused))}")
+        return self
+
 
 class OutputSettings(FrozenModel):
     """How a picture is written."""

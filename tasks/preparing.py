@@ -35,7 +35,7 @@ from stylecore.batch.uris import (
 from stylecore.config import OptimizeSettings, StylizeJob, pixel_settings
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.perception.digests import shipped_weights_digest
-from stylecore.perception.layers import check_layers, layer_names
+from stylecore.perception.layers import check_layers, check_pooling, layer_names
 
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _INPUT_SETTINGS = ("encoder_weights_uri", "init_uri")
@@ -123,6 +123,7 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
         settings = job.optimize
         wanted = (*settings.content_layers, *settings.style_layers)
         check_layers(wanted, layer_names(settings.encoder))
+        check_pooling(settings.encoder, settings.pooling)
     styles = tuple(
         style.model_copy(update={"uri": _object_uri("style", style.uri)}) for style in job.styles
     )

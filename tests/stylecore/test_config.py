@@ -189,3 +189,9 @@ def test_every_field_has_a_description_and_a_place_of_its_own_in_the_form(
 def test_no_field_carries_a_credential(model: type[FrozenModel]) -> None:
     names = " ".join(name for name, _ in settings_of(model))
     assert not any(word in names for word in ("secret", "password", "token", "access", "endpoint"))
+
+
+def test_a_weight_for_a_layer_that_is_not_in_use_is_refused() -> None:
+    with pytest.raises(ValidationError, match="relu9_9"):
+        OptimizeSettings(style_layer_weights={"relu9_9": 2.0})
+    assert OptimizeSettings(style_layer_weights={"relu1_1": 2.0}).style_layer_weights
