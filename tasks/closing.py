@@ -9,8 +9,8 @@ from typing import Final
 
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.outcome import Outcome
-from stylecore.config import FrozenModel
 from stylecore.errors import MissingError
+from stylecore.settings import FrozenModel
 
 _FAILURES_KEPT: Final = 100
 _PICTURES_KEPT: Final = 120

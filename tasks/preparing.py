@@ -32,10 +32,11 @@ from stylecore.batch.uris import (
     check_uri,
     join_uri,
 )
-from stylecore.config import OptimizeSettings, StylizeJob, pixel_settings
+from stylecore.config import StylizeJob, pixel_settings
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.perception.digests import shipped_weights_digest
 from stylecore.perception.layers import check_layers, check_pooling, layer_names
+from stylecore.settings import OptimizeSettings
 
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _INPUT_SETTINGS = ("encoder_weights_uri", "init_uri")

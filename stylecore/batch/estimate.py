@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stylecore.config import EncoderName, StylizeJob
+from stylecore.config import StylizeJob
+from stylecore.settings import EncoderName
 
 # Arithmetic of an evaluation, counted at 256 x 256: forward, and backward to the input.
 _FLOP_PER_PIXEL: Final[Mapping[EncoderName, float]] = {

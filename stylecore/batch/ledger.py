@@ -33,8 +33,9 @@ from stylecore.batch.outcome import (
 from stylecore.batch.planning import PlannedRow, ShardRows
 from stylecore.batch.store import Store
 from stylecore.batch.uris import check_folder, is_s3, join_uri, safe_stem
-from stylecore.config import FrozenModel, StylizeJob
+from stylecore.config import StylizeJob
 from stylecore.errors import JobError, MissingError, RowError
+from stylecore.settings import FrozenModel
 
 _PLAN_FIELDS: Final = [
     pa.field("row_id", pa.string(), nullable=False),

@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from stylecore.config import OptimizeSettings
 from stylecore.errors import DeadlineError, JobError, NonFiniteError, RowError
 from stylecore.optimize.adam import ProjectedAdam
 from stylecore.optimize.lbfgs import BatchedLBFGS
 from stylecore.optimize.precondition import FrequencyPreconditioner
 from stylecore.optimize.watch import Watch
+from stylecore.settings import OptimizeSettings
 from stylecore.types import ImageBatch, PerImage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stylecore.config import EncoderName
+from stylecore.settings import EncoderName
 
 VGG16_SHA256: Final = "a0606ae48e5838fd6444b0c3105007fa554a81714ed9c937f2e1ca122c57b345"
 LPIPS_HEADS_SHA256: Final = "41ce25830cfbe52af7f9c3f323c08d7138a5ed6436bca068f747f93025981e8e"

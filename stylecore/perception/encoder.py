@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from stylecore.config import EncoderName, Pooling, Smoothing
 from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum
 from stylecore.perception.layers import (
     CONVOLUTIONS_PER_BLOCK,
@@ -25,6 +24,7 @@ from stylecore.perception.layers import (
 )
 from stylecore.perception.networks import build_network
 from stylecore.perception.smoothing import smooth_activations
+from stylecore.settings import EncoderName, Pooling, Smoothing
 from stylecore.types import FeatureMap, ImageBatch
 
 # What average pooling is multiplied by so that activations stay as large as with max pooling:

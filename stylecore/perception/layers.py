@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from stylecore.config import EncoderName, Pooling
 from stylecore.errors import JobError
+from stylecore.settings import EncoderName, Pooling
 
 CONVOLUTIONS_PER_BLOCK: Final[Mapping[EncoderName, tuple[int, ...]]] = {
     "vgg16": (2, 2, 3, 3, 3),

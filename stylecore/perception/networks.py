@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from stylecore.config import EncoderName
 from stylecore.perception.layers import INCEPTION_LAYERS, resnet_blocks
+from stylecore.settings import EncoderName
 
 
 def expected_shapes(name: EncoderName) -> dict[str, tuple[int, ...]]:

@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from stylecore.config import EncoderName
 from stylecore.errors import JobError
 from stylecore.perception.digests import LPIPS_HEADS_SHA256, VGG16_SHA256
 from stylecore.perception.layers import CHANNELS_PER_BLOCK, CONVOLUTIONS_PER_BLOCK, vgg_layers
 from stylecore.perception.networks import expected_shapes
+from stylecore.settings import EncoderName
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")  # torch.save since 1.6 (a zip file), and before
 

@@ -15,17 +15,19 @@ from typing import Final
 import torch
 from torch import nn
 
-from stylecore.config import EncoderName, OptimizeSettings, Pooling, Smoothing, StylizeJob
+from stylecore.config import StylizeJob
 from stylecore.errors import JobError, NonFiniteError, OutOfMemoryError
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import crop, from_batch, to_batch
 from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
+from stylecore.metrics.tiled import TiledLpips
 from stylecore.optimize.loop import MinimizeResult, minimize
 from stylecore.optimize.starts import StartInputs, make_start
 from stylecore.optimize.watch import Watch
 from stylecore.perception.encoder import Encoder, build_encoder
 from stylecore.perception.layers import check_layers
 from stylecore.perception.weights import load_weights
+from stylecore.settings import EncoderName, OptimizeSettings, Pooling, Smoothing
 from stylecore.stylizer.protocol import Content, Stylized, StylizerInputs
 from stylecore.stylizer.subject import Studio
 from stylecore.types import ImageBatch
@@ -81,7 +83,9 @@ class OptimizeStylizer:
         subject = self._studio.prepare(content)
         photograph, made = self._to_batch(content), self._to_batch(picture)
         view = self._studio.view
-        return score_picture(view(photograph), view(made), subject.objective, self._lpips)
+        core_px = self._studio.core_px(content)
+        distance = self._lpips if core_px is None else TiledLpips(self._lpips, core_px)
+        return score_picture(view(photograph), view(made), subject.objective, distance)
 
     def _stylize_one(self, content: Content) -> Stylized:
         self._watch.check_stop()
@@ -90,6 +94,8 @@ class OptimizeStylizer:
             result, note = self._minimize(content.pixels), None
             if isinstance(result.errors[0], NonFiniteError):
                 result, note = self._minimize(content.pixels, _SAFER), _SAFER_NOTE
+        except OutOfMemoryError as too_large:
+            return Stylized(content.key, None, error=too_large)
         except (MemoryError, RuntimeError) as fault:
             if not _is_memory_fault(fault):
                 raise

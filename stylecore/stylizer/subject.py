@@ -14,7 +14,7 @@ from typing import Final
 
 import torch
 
-from stylecore.config import KeepColor, OptimizeSettings
+from stylecore.batch.estimate import PixelWork
 from stylecore.images.codec import RgbImage
 from stylecore.images.color import (
     luminance_of,
@@ -25,8 +25,23 @@ from stylecore.images.color import (
 from stylecore.images.resize import resize_style
 from stylecore.images.tensors import pad_to_minimum, to_batch
 from stylecore.perception.encoder import Encoder
+from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK
 from stylecore.perception.objective import LossWeights, Objective
-from stylecore.perception.targets import StyleTarget, make_content_target, make_style_target
+from stylecore.perception.reach import find_geometry
+from stylecore.perception.targets import (
+    Painting,
+    Region,
+    StyleTarget,
+    make_content_target,
+    make_style_target,
+)
+from stylecore.perception.tiled import (
+    TiledObjective,
+    make_tiled_content_target,
+    make_tiled_region_target,
+)
+from stylecore.settings import KeepColor, OptimizeSettings
+from stylecore.stylizer.tiles import choose_core_px, free_memory_bytes
 from stylecore.types import ImageBatch
 
 _KEPT_SIZES: Final = 4
@@ -75,41 +90,63 @@ class Studio:
         # Photographs of one bucket come in few sizes, mostly in one.
         self._style_at = lru_cache(_KEPT_SIZES)(self._measure_at)
 
+    def core_px(self, image: RgbImage) -> int | None:
+        """Longest side of the tiles for a picture of that size; None: it goes through whole.
+
+        Raises:
+            OutOfMemoryError: it does not fit in memory even by tiles.
+        """
+        settings = self._settings
+        if settings.tile_px is not None or settings.encoder not in CONVOLUTIONS_PER_BLOCK:
+            return settings.tile_px
+        height_px, width_px = image.shape[:2]
+        work = PixelWork(settings.encoder, height_px, width_px, settings.num_evaluations or 1)
+        halo_px = find_geometry(self._encoder, settings.style_layers).halo_px
+        return choose_core_px(work, halo_px, free_memory_bytes(self._device))
+
     def prepare(self, image: RgbImage) -> Subject:
-        """A photograph, at the size of the output, with what it is optimized towards."""
+        """A photograph, at the size of the output, with what it is optimized towards.
+
+        Raises:
+            OutOfMemoryError: it does not fit in memory even by tiles.
+        """
         photograph = pad_to_minimum(to_batch([image]).to(self._device))
-        longest_side_px = max(image.shape[:2])
+        longest_side_px, core_px = max(image.shape[:2]), self.core_px(image)
         if self._settings.keep_color == "luminance":
-            return self._prepare_gray(photograph, longest_side_px)
+            return self._prepare_gray(photograph, longest_side_px, core_px)
         recolor = _RECOLOR.get(self._settings.keep_color)
         if recolor is None:
-            style = self._style_at(longest_side_px)
+            style = self._style_at(longest_side_px, core_px)
         else:
             paintings = self._paintings(longest_side_px)
-            style = self._measure([(recolor(p, photograph), weight) for p, weight in paintings])
-        return Subject(photograph, style, self._objective(photograph, style), _as_it_is)
+            recolored = [(recolor(image, photograph), weight) for image, weight in paintings]
+            style = self._measure(recolored, core_px)
+        return Subject(photograph, style, self._objective(photograph, style, core_px), _as_it_is)
 
-    def _prepare_gray(self, photograph: ImageBatch, longest_side_px: int) -> Subject:
+    def _prepare_gray(
+        self, photograph: ImageBatch, longest_side_px: int, core_px: int | None
+    ) -> Subject:
         """Only the luminance takes the style; the color comes back at the end."""
         gray = _gray(photograph)
         paintings = [
             (match_histogram(_gray(image), gray), weight)
             for image, weight in self._paintings(longest_side_px)
         ]
-        style = self._measure(paintings)
+        style = self._measure(paintings, core_px)
 
         def finish(picture: ImageBatch) -> ImageBatch:
             return with_color_of(picture, photograph)
 
-        return Subject(gray, style, self._objective(gray, style), finish)
+        return Subject(gray, style, self._objective(gray, style, core_px), finish)
 
     def view(self, picture: ImageBatch) -> ImageBatch:
         """What of a picture its objective looks at: all of it, or its luminance."""
         return _gray(picture) if self._settings.keep_color == "luminance" else picture
 
-    def _objective(self, photograph: ImageBatch, style: StyleAtSize) -> Objective:
-        settings = self._settings
-        content = make_content_target(self._encoder, photograph, settings.content_layers)
+    def _objective(
+        self, photograph: ImageBatch, style: StyleAtSize, core_px: int | None
+    ) -> Objective:
+        settings, encoder = self._settings, self._encoder
         weights = LossWeights(
             settings.content_weight,
             settings.style_weight,
@@ -117,7 +154,12 @@ class Studio:
             settings.content_layer_weights,
             settings.style_layer_weights,
         )
-        return Objective(self._encoder, content, style.target, weights)
+        layers = settings.content_layers
+        if core_px is None:
+            content = make_content_target(encoder, photograph, layers)
+            return Objective(encoder, content, style.target, weights)
+        content = make_tiled_content_target(encoder, photograph, layers, core_px)
+        return TiledObjective(encoder, content, style.target, weights, core_px=core_px)
 
     def _paintings(self, longest_side_px: int) -> Paintings:
         side_px = max(1, round(longest_side_px * self._settings.style_scale))
@@ -126,13 +168,17 @@ class Studio:
             for image, weight in self._styles
         ]
 
-    def _measure_at(self, longest_side_px: int) -> StyleAtSize:
-        return self._measure(self._paintings(longest_side_px))
+    def _measure_at(self, longest_side_px: int, core_px: int | None) -> StyleAtSize:
+        return self._measure(self._paintings(longest_side_px), core_px)
 
-    def _measure(self, paintings: Paintings) -> StyleAtSize:
+    def _measure(self, paintings: Paintings, core_px: int | None) -> StyleAtSize:
         is_centred = self._settings.statistics == "covariance"
         layers = self._settings.style_layers
-        target = make_style_target(self._encoder, paintings, layers, is_centred)
+        if core_px is None:
+            target = make_style_target(self._encoder, paintings, layers, is_centred)
+        else:
+            region = Region([Painting(image, weight) for image, weight in paintings])
+            target = make_tiled_region_target(self._encoder, [region], layers, core_px, is_centred)
         return StyleAtSize(paintings, target)
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import matplotlib as mpl
 from tables import Measured, measure, show
 
+from stylecore.config import PRESETS
+
 mpl.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402 - needs the line above
 
@@ -30,7 +32,7 @@ PAIRS = (
 )
 CONTESTANTS = ("tutorial", "tutorial-frozen", "standard", "recipe")
 MARKS = (80, 100)
-STANDARD_EVALUATIONS, MOST_EVALUATIONS = 60, 150
+MOST_EVALUATIONS = 150
 FLOOR_TURNS = 5
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -93,7 +95,8 @@ def main() -> None:
 def run_pair(images: Path, name: str, px: int, share: int) -> Pair:
     """Everybody on one pair; the recipe last, since the tutorial sets its target."""
     counts = dict.fromkeys(CONTESTANTS, MARKS[-1] // share)
-    counts |= {"standard": STANDARD_EVALUATIONS // share, "recipe": MOST_EVALUATIONS // share}
+    standard = PRESETS["standard"]["optimize"]["num_evaluations"]
+    counts |= {"standard": standard // share, "recipe": MOST_EVALUATIONS // share}
     pictures = [
         str(images / kind / f"{part}.jpg")
         for kind, part in zip(("content", "style"), name.split("+"), strict=True)
@@ -121,7 +124,7 @@ def by_pair(pairs: list[Pair]) -> tuple[list[str], list[list[str]]]:
     header += [f"{name}, to {mark}" for name in ours for mark in MARKS]
     rows = [
         [pair.name, *(f"{pair.target(mark):.2f}" for mark in MARKS)]
-        + [f"{pair.runs[n].evaluations_to(pair.target(m)):.0f}" for n in ours for m in MARKS]
+        + [whole(pair.runs[n].evaluations_to(pair.target(m))) for n in ours for m in MARKS]
         for pair in pairs
     ]
     return header, rows
@@ -148,7 +151,12 @@ def contestant_row(name: str, pairs: list[Pair]) -> list[str]:
     medians.append(statistics.median(run.measured.cpu_seconds for _, run in runs))
     over = statistics.median(run.seconds_each() / pair.floor for pair, run in runs)
     peak = max(run.measured.peak_mb for _, run in runs)
-    return [name, *(f"{value:.0f}" for value in medians), f"{over:.2f}", f"{peak:.0f}"]
+    return [name, *map(whole, medians), f"{over:.2f}", f"{peak:.0f}"]
+
+
+def whole(value: float) -> str:
+    """A whole number, where it was reached."""
+    return f"{value:.0f}" if math.isfinite(value) else "not reached"
 
 
 def draw(pairs: list[Pair], path: Path) -> None:
@@ -169,6 +177,8 @@ def draw(pairs: list[Pair], path: Path) -> None:
         panel.axhline(1, color="black", linewidth=0.6)
         panel.set(xlabel=label, yscale="log", ylim=(0.8, 5), yticks=(1, 2, 5))
         panel.set_yticklabels(("1", "2", "5"))
+        panel.minorticks_off()
+        panel.set_xlim(left=0)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(f"objective / tutorial's after {MARKS[-1]}")
     panels[1].legend(frameon=False)

@@ -27,7 +27,6 @@ from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, vgg_layers
 from stylecore.perception.weights import load_weights
 from stylecore.stylizer import Content, build_stylizer
 
-RECIPE: dict[str, Any] = {"init": "color-matched"}
 CONTENT_LAYER = "relu4_2"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 STYLE_WEIGHT = 1e6
@@ -67,11 +66,9 @@ def main() -> None:
     json.dump({"totals": curve.totals, "cpu_seconds": curve.cpu_seconds}, sys.stdout)
 
 
-def run_stylebatch(
-    overrides: dict[str, Any], content: RgbImage, style: RgbImage, options: Any, curve: Curve
-) -> None:
+def run_stylebatch(content: RgbImage, style: RgbImage, options: Any, curve: Curve) -> None:
     """The project's own stylizer."""
-    optimize = {"num_evaluations": options.evaluations, **overrides}
+    optimize = {"num_evaluations": options.evaluations}
     job = StylizeJob(
         manifest_uri="none", output_uri="none", max_side_px=options.px, device="cpu",
         optimize=optimize,
@@ -208,8 +205,8 @@ def _read(path: Path) -> RgbImage:
 CONTESTANTS: dict[str, Callable[[RgbImage, RgbImage, Any, Curve], None]] = {
     "tutorial": lambda *given: run_tutorial(False, *given),
     "tutorial-frozen": lambda *given: run_tutorial(True, *given),
-    "standard": lambda *given: run_stylebatch({}, *given),
-    "recipe": lambda *given: run_stylebatch(RECIPE, *given),
+    "standard": run_stylebatch,
+    "recipe": run_stylebatch,  # the same until it is at its target
     "floor": run_floor,
 }
 

@@ -22,8 +22,8 @@ def request(bucket: LocalBucket) -> list[str]:
     """A job whose pictures take some seconds each on one core, tiny ones a fraction of that."""
     return [
         *("run", "--manifest", f"{bucket.photographs}/", "--output", str(bucket.output)),
-        *("--style", str(bucket.folder / "wave.jpg"), "--max-side-px", "128"),
-        *("--set", "optimize.num_evaluations=8", "--set", "device=cpu"),
+        *("--style", str(bucket.folder / "wave.jpg"), "--max-side-px", "160"),
+        *("--set", "optimize.num_evaluations=10", "--set", "device=cpu"),
     ]
 
 
@@ -84,7 +84,7 @@ def started(bucket: LocalBucket, environment: dict[str, str]) -> Iterator[subpro
 def enlarge(path: Path) -> None:
     """Make a photograph take longer than its neighbours."""
     with Image.open(path) as image:
-        large = image.resize((128, 128))
+        large = image.resize((160, 160))
     large.save(path)
 
 
@@ -102,4 +102,4 @@ def assert_whole(bucket: LocalBucket) -> None:
     for path in files:
         with Image.open(path) as image:
             image.load()
-            assert max(image.size) in (96, 128)
+            assert max(image.size) in (96, 160)

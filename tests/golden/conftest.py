@@ -16,17 +16,17 @@ CheckGolden = Callable[[str, RgbImage], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden", action="store_true", help="take what the methods make now as expected"
+        "--golden-update", action="store_true", help="take what the methods make now as expected"
     )
 
 
 @pytest.fixture
 def check_golden(request: pytest.FixtureRequest, tmp_path: Path) -> CheckGolden:
-    """Compare a picture with the one kept under a name, or keep it with ``--update-golden``."""
+    """Compare a picture with the one kept under a name, or keep it with ``--golden-update``."""
 
     def check(name: str, actual: RgbImage) -> None:
         path = EXPECTED / f"{name}.png"
-        if request.config.getoption("--update-golden", default=False):
+        if request.config.getoption("--golden-update", default=False):
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(actual).save(path)
             return

@@ -8,14 +8,13 @@ from pydantic import BaseModel, ValidationError
 
 from stylecore.config import (
     PRESETS,
-    FrozenModel,
     Limits,
-    OptimizeSettings,
     OutputSettings,
     StyleSource,
     StylizeJob,
     pixel_settings,
 )
+from stylecore.settings import FrozenModel, OptimizeSettings
 
 MINIMAL: dict[str, Any] = {"manifest_uri": "m.jsonl", "styles": ["wave.jpg"], "output_uri": "out"}
 

@@ -11,7 +11,8 @@ from stylecore.batch.estimate import (
     rows_per_shard,
     stylizer_memory_bytes,
 )
-from stylecore.config import EncoderName, Limits, OptimizeSettings, StylizeJob
+from stylecore.config import Limits, StylizeJob
+from stylecore.settings import EncoderName, OptimizeSettings
 
 JOBS = st.builds(
     StylizeJob,

@@ -2,10 +2,10 @@
 
 import torch
 
-from stylecore.config import OptimizeSettings
 from stylecore.optimize.adam import ProjectedAdam
 from stylecore.optimize.loop import minimize
 from stylecore.optimize.watch import Watch
+from stylecore.settings import OptimizeSettings
 from stylecore.types import ImageBatch, PerImage
 
 

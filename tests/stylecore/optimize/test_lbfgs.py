@@ -7,16 +7,20 @@ from stylecore.types import ImageBatch, PerImage
 
 
 class Unit:
-    """The identity, which learns nothing."""
+    """The identity, which learns nothing but notes what it is told, picture by picture."""
+
+    def __init__(self) -> None:
+        self.learnt: list[tuple[list[bool], ImageBatch, ImageBatch]] = []
+        self.forgotten: list[list[bool]] = []
 
     def __call__(self, images: ImageBatch) -> ImageBatch:
         return images.clone()
 
     def learn(self, pictures, step, change) -> None:
-        pass
+        self.learnt.append((pictures.tolist(), step, change))
 
     def forget(self, pictures) -> None:
-        pass
+        self.forgotten.append(pictures.tolist())
 
 
 def run(objective, start: ImageBatch, num_evaluations: int) -> tuple[ImageBatch, list[PerImage]]:
@@ -115,3 +119,21 @@ def test_a_misleading_curvature_pair_is_forgotten_when_no_step_helps():
         trial = rule.propose(torch.tensor([99.0]), torch.ones_like(start), active)
     rms = (trial - first).square().mean().sqrt().item()
     assert abs(rms - 0.05) < 1e-6
+
+
+def test_the_preconditioner_is_shown_every_useful_pair_and_forgets_with_a_restart():
+    start = torch.full((2, 3, 4, 4), 0.5)
+    unit = Unit()
+    rule = BatchedLBFGS(start, unit)
+    both = torch.tensor([True, True])
+    rule.propose(torch.tensor([10.0, 10.0]), torch.ones_like(start), both)
+    trial = rule.propose(torch.tensor([9.0, 99.0]), 0.8 * torch.ones_like(start), both)
+    pictures, step, change = unit.learnt[-1]
+    assert pictures == [True, False]  # the other one's trial was refused
+    torch.testing.assert_close(step[0], torch.full((3, 4, 4), -0.05))
+    torch.testing.assert_close(change[0], torch.full((3, 4, 4), -0.2))
+    assert trial[0].mean() < 0.45
+    for total in range(8):
+        rule.propose(torch.tensor([8.0 - total, 99.0]), torch.ones_like(start), both)
+    assert [False, True] in unit.forgotten
+    assert not any(first for first, _ in unit.forgotten)

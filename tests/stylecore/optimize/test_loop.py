@@ -5,12 +5,12 @@ import time
 import pytest
 import torch
 
-from stylecore.config import OptimizeSettings
 from stylecore.errors import DeadlineError, JobError, NonFiniteError, RunStoppedError
 from stylecore.optimize.loop import minimize
 from stylecore.optimize.watch import Watch
 from stylecore.perception.objective import Objective
 from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.settings import OptimizeSettings
 from stylecore.types import ImageBatch, PerImage
 
 OPTIMIZERS = ["lbfgs", "adam"]

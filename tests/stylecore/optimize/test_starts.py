@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stylecore.config import OptimizeSettings
 from stylecore.optimize.starts import StartInputs, make_start
+from stylecore.settings import OptimizeSettings
 
 
 @pytest.fixture

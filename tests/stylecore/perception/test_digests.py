@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from stylecore.config import EncoderName
 from stylecore.perception.digests import shipped_weights_digest
+from stylecore.settings import EncoderName
 
 
 def test_every_encoder_has_a_digest_of_its_own():

@@ -2,9 +2,9 @@ from typing import get_args
 
 import pytest
 
-from stylecore.config import EncoderName, OptimizeSettings
 from stylecore.errors import JobError
 from stylecore.perception.layers import check_layers, layer_names
+from stylecore.settings import EncoderName, OptimizeSettings
 
 
 @pytest.mark.parametrize("encoder", get_args(EncoderName))

@@ -4,7 +4,6 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from stylecore.config import OptimizeSettings
 from stylecore.errors import JobError
 from stylecore.images.tensors import pad_to_minimum
 from stylecore.perception.encoder import build_encoder
@@ -12,6 +11,7 @@ from stylecore.perception.layers import check_pooling, layer_names
 from stylecore.perception.objective import Objective
 from stylecore.perception.targets import make_content_target, make_style_target
 from stylecore.perception.weights import load_weights
+from stylecore.settings import OptimizeSettings
 
 
 def image(height: int, width: int, count: int = 1) -> torch.Tensor:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from stylecore.config import OptimizeSettings
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.images.resize import resize_content, resize_style
 from stylecore.images.tensors import to_batch
@@ -12,6 +11,7 @@ from stylecore.perception.encoder import build_encoder
 from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import make_content_target, make_style_target
 from stylecore.perception.weights import load_weights
+from stylecore.settings import OptimizeSettings
 
 CONTENT_LAYERS = ["relu4_2"]
 STYLE_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]

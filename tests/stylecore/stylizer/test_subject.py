@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from stylecore.config import OptimizeSettings
+from stylecore.errors import OutOfMemoryError
 from stylecore.images.codec import RgbImage
 from stylecore.images.color import luminance_of
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
+from stylecore.settings import OptimizeSettings
 from stylecore.stylizer.subject import Studio
 
 LAYERS = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1", "relu2_1")}
@@ -82,3 +83,28 @@ def test_one_photographs_colors_do_not_leak_into_the_next(tiny_encoder: Encoder)
     alone = studio(tiny_encoder, keep_color="cholesky").prepare(PHOTO)
     for layer, gram in after.style.target.regions[0].grams.items():
         assert torch.equal(gram, alone.style.target.regions[0].grams[layer])
+
+
+def test_a_picture_by_tiles_has_the_objective_of_the_whole(tiny_encoder: Encoder) -> None:
+    photo = noise(160, 272, 3)
+    totals = []
+    for settings in ({}, {"tile_px": 128}):
+        subject = studio(tiny_encoder, **settings).prepare(photo)
+        totals.append(float(subject.objective(subject.photograph).total[0]))
+    assert totals[1] == pytest.approx(totals[0], rel=1e-4)
+
+
+def test_short_memory_means_tiles_and_plenty_means_none(
+    tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = noise(1024, 1024, 3)
+    ours = studio(tiny_encoder)
+    monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 64e9)
+    assert ours.core_px(photo) is None
+    monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 3.2e9)
+    core_px = ours.core_px(photo)
+    assert core_px is not None
+    assert core_px < 1024
+    monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 1e8)
+    with pytest.raises(OutOfMemoryError, match="lower max_side_px"):
+        ours.core_px(photo)
