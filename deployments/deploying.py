@@ -8,6 +8,7 @@ from deployments.console import say
 from deployments.environment import check_server, prepare_prefect, server_url
 from deployments.requests import build_job
 from stylecore.errors import JobError
+from tasks.preparing import normalize_job
 
 
 def deploy_catalog(nightly: Path | None) -> None:
@@ -24,7 +25,8 @@ def deploy_catalog(nightly: Path | None) -> None:
             "deploy needs a Prefect server that stays: set PREFECT_API_URL, such as "
             "http://127.0.0.1:4200/api after `prefect server start`."
         )
-    job = build_job(nightly, {}, []) if nightly else None
+    # A worker starts in a folder of its own, where a relative path would mean something else.
+    job = normalize_job(build_job(nightly, {}, [])) if nightly else None
     check_server()
     prepare_prefect()
 

@@ -86,8 +86,8 @@ def run_tutorial(
 ) -> None:
     """The loop of PyTorch's "Neural Transfer Using PyTorch", on the reference objective.
 
-    torch.optim.LBFGS as it comes, from the photograph, pixels clamped in the closure. Until 2021
-    the tutorial did not freeze the network's weights, and computed their gradients too.
+    torch.optim.LBFGS as it comes, from the photograph, pixels clamped in the closure. As
+    first published it did not freeze the network's weights, and computed their gradients too.
     """
     network = plain_vgg16().requires_grad_(not is_frozen)
     photograph = to_batch([resize_content(content, options.px)])

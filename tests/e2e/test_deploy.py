@@ -65,6 +65,20 @@ def test_deploy_with_a_job_file_schedules_it_with_the_expanded_job(
     assert deployment["entrypoint"] == "flows.stylize_manifest.stylize_manifest"
 
 
+def test_a_nightly_job_is_stored_with_whole_paths_for_a_worker_has_a_folder_of_its_own(
+    workplace: Workplace,
+) -> None:
+    (workplace.home / "here.yaml").write_text(
+        "manifest_uri: photos/\nstyles: [a/style.jpg]\noutput_uri: out\n"
+    )
+    answer = workplace.stylebatch("deploy", "--nightly", "here.yaml")
+    assert answer.code == 0, answer
+    job = registered(workplace)["nightly"]["parameters"]["job"]
+    assert job["manifest_uri"] == f"{workplace.home}/photos/"
+    assert [style["uri"] for style in job["styles"]] == [f"{workplace.home}/a/style.jpg"]
+    assert job["output_uri"] == f"{workplace.home}/out"
+
+
 def test_the_run_form_of_a_registered_deployment_explains_the_job(workplace: Workplace) -> None:
     assert workplace.stylebatch("deploy").code == 0
     schema = registered(workplace)["nightly"]["parameter_openapi_schema"]
