@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,12 +66,29 @@ def test_pipes_and_devices_are_refused_instead_of_waited_for(store: Store, tmp_p
             store.read_bytes(path, 100)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_forbidden(store: Store, tmp_path: Path):
-    (tmp_path / "locked").write_bytes(b"x")
-    (tmp_path / "locked").chmod(0)
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    path = tmp_path / "locked"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    return path
+
+
+@pytest.fixture
+def no_privileges() -> Iterator[None]:
+    """Root may read everything, so it becomes somebody else for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+def test_a_file_without_permission_is_forbidden(
+    store: Store, locked: Path, no_privileges: None
+) -> None:
     with pytest.raises(ForbiddenError):
-        store.read_bytes(f"{tmp_path}/locked", 100)
+        store.read_bytes(str(locked), 100)
 
 
 def test_a_name_too_long_for_the_file_system_is_a_bad_key(store: Store, tmp_path: Path):
