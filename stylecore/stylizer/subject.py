@@ -97,7 +97,8 @@ class Studio:
             OutOfMemoryError: it does not fit in memory even by tiles.
         """
         settings = self._settings
-        if settings.tile_px is not None or settings.encoder not in CONVOLUTIONS_PER_BLOCK:
+        has_tiles = settings.encoder in CONVOLUTIONS_PER_BLOCK and settings.smoothing == "none"
+        if settings.tile_px is not None or not has_tiles:
             return settings.tile_px
         height_px, width_px = image.shape[:2]
         work = PixelWork(settings.encoder, height_px, width_px, settings.num_evaluations or 1)

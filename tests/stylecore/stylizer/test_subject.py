@@ -108,3 +108,9 @@ def test_short_memory_means_tiles_and_plenty_means_none(
     monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 1e8)
     with pytest.raises(OutOfMemoryError, match="lower max_side_px"):
         ours.core_px(photo)
+
+
+def test_a_smoothed_network_takes_pictures_whole(tiny_encoder: Encoder) -> None:
+    tiny_encoder.smoothing = "softmax"
+    subject = studio(tiny_encoder, smoothing="softmax").prepare(PHOTO)
+    assert torch.isfinite(subject.objective(subject.photograph).total).all()
