@@ -35,6 +35,10 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
 ]
+SaveEvery = Annotated[
+    int | None,
+    typer.Option(help="Write an intermediate picture after every so many evaluations."),
+]
 RunUri = Annotated[str, typer.Argument(help="<output>/runs/<run id>, as `run` prints it last.")]
 
 
@@ -62,6 +66,7 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
         new_run: Annotated[
             bool, typer.Option("--new-run", help="Another run of the same job.")
         ] = False,
+        save_every: SaveEvery = None,
         set_: Assignments = None,
     ) -> None:
         from deployments.requests import build_job, new_run_key
@@ -76,7 +81,13 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
             "allow": allow,
             "run_key": new_run_key() if new_run else None,
         }
-        raise typer.Exit(act(build_job(job, options, set_ or [])))
+        raise typer.Exit(act(build_job(job, options, _assignments(set_, save_every))))
+
+
+def _assignments(given: list[str] | None, save_every: int | None) -> list[str]:
+    """``--set`` with the one option that is a field of a field."""
+    own = [] if save_every is None else [f"output.save_every={save_every}"]
+    return [*own, *(given or [])]
 
 
 def _run(job: StylizeJob) -> int:
@@ -102,7 +113,12 @@ def image(
     output: Annotated[str, typer.Option(help="Picture to write: .jpg, .png or .webp.")],
     preset: PresetName = None,
     max_side_px: MaxSide = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a painting goes: white is there. One for each painting, or none."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of a start from noise.")] = None,
+    save_every: SaveEvery = None,
     set_: Assignments = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -112,7 +128,8 @@ def image(
 
     options = image_options(content, styles, output)
     options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed}
-    make_image(build_job(None, options, set_ or []), as_json=as_json)
+    request = build_job(None, options, _assignments(set_, save_every))
+    make_image(request, mask or [], as_json=as_json)
 
 
 @app.command()
@@ -137,6 +154,33 @@ def retry(run_uri: RunUri) -> None:
     from deployments.running import retry_failed
 
     raise typer.Exit(retry_failed(run_uri))
+
+
+@app.command()
+def score(run_uri: RunUri) -> None:
+    """Measure the pictures of a run: content, style, LPIPS, SSIM, PSNR, fdRL, swdL."""
+    from deployments.comparing import score_pictures
+
+    raise typer.Exit(score_pictures(run_uri))
+
+
+@app.command()
+def compare(
+    run_a: RunUri,
+    run_b: RunUri,
+    output: Annotated[
+        str | None, typer.Option(help="Folder for compare.json and the page to vote on.")
+    ] = None,
+    votes: Annotated[
+        list[str] | None, typer.Option(help="File of votes to sum up; repeat for more.")
+    ] = None,
+) -> None:
+    """Compare two runs picture by picture, or sum up the votes on them."""
+    from deployments.comparing import compare_pictures, sum_up_votes
+
+    if votes:
+        raise typer.Exit(sum_up_votes(run_a, run_b, votes, output))
+    raise typer.Exit(compare_pictures(run_a, run_b, output))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Any
 
 from deployments.console import RunProgress, complain, say
 from deployments.environment import check_server, prepare_prefect, server_url
+from stylecore.batch.estimate import evaluations_each
 from stylecore.batch.ledger import RunLedger, open_ledger
 from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
@@ -71,10 +72,9 @@ def follow(ledger: RunLedger, todo: int, start: Callable[[], Any]) -> int:
     """Run a flow with a progress bar, then tell its totals."""
     prepare_prefect()
     job = ledger.record.job
-    each = (job.optimize.num_evaluations or 0) if job.method == "optimize" else 0
     where = server_url() or "Prefect's embedded server"
     try:
-        with RunProgress(ledger.run_uri, todo, each).shown("stylizing"):
+        with RunProgress(ledger.run_uri, todo, evaluations_each(job)).shown("stylizing"):
             state = start()
     except KeyboardInterrupt:
         complain(f"stopped; start the same command again to go on\n{ledger.run_uri}")

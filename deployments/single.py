@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Final
 
 from deployments.console import new_progress, say
+from stylecore.batch.estimate import evaluations_each
+from stylecore.batch.fingerprint import Style
 from stylecore.batch.store import Store
-from stylecore.batch.uris import absolute, check_uri, parent
+from stylecore.batch.uris import absolute, check_uri, join_uri, parent
 from stylecore.config import StylizeJob, pixel_settings
 from stylecore.errors import InternalError, JobError, RowError
-from stylecore.images.codec import RgbImage, decode_image, encode_image
-from stylecore.images.resize import resize_content
+from stylecore.images.codec import GrayImage, RgbImage, decode_image, encode_image
+from stylecore.images.masks import decode_mask
 from stylecore.optimize.watch import Watch
-from stylecore.stylizer import Content
+from stylecore.stylizer import Content, StylePainting
+from stylecore.stylizer.protocol import content_at
 from tasks.painting import LoadedStyle, open_painter
 from tasks.preparing import decode_limits, read_input
 from tasks.shard_book import score_figures
-
-if TYPE_CHECKING:
-    from stylecore.types import PerImage
+from tasks.style_files import decode_style, read_style_files, style_source
 
 _FORMATS: Final = {
     ".jpg": "jpeg",
@@ -48,8 +51,14 @@ def image_options(content: str, styles: Sequence[str], output: str) -> dict[str,
     }
 
 
-def make_image(job: StylizeJob, *, as_json: bool) -> None:
+def make_image(job: StylizeJob, masks: Sequence[str] = (), *, as_json: bool) -> None:
     """Make one picture with a progress bar, write it, and say how it came out.
+
+    Args:
+        job: the photograph as its manifest, and one style.
+        masks: where each painting goes, in their order; an empty one is everywhere, and none at
+            all means that several paintings are blended.
+        as_json: whether to say it as one JSON object.
 
     Raises:
         JobError: an input cannot be read, or the output cannot be written.
@@ -59,8 +68,11 @@ def make_image(job: StylizeJob, *, as_json: bool) -> None:
     store = Store()
     output_uri = check_uri(absolute(job.output_uri))
     store.check_writable(parent(output_uri))
-    content = resize_content(_read_picture(store, job, job.manifest_uri), job.max_side_px)
-    paintings = [(_read_picture(store, job, s.uri), s.weight or 1.0) for s in job.styles]
+    try:
+        content = _read_content(store, job, masks)
+        paintings = _read_paintings(store, job)
+    except RowError as error:
+        raise JobError(str(error)) from error
     figures = _stylize(store, job, content, LoadedStyle("", "", paintings))
     figures["seconds"] = round(time.perf_counter() - started, 3)
     if as_json:
@@ -72,34 +84,45 @@ def make_image(job: StylizeJob, *, as_json: bool) -> None:
     say(f"{output_uri}: {size}, {figures['seconds']:.1f} s{objective}")
 
 
-def _read_picture(store: Store, job: StylizeJob, uri: str) -> RgbImage:
-    data = read_input(store, "image", uri, job.limits.max_bytes)
-    try:
-        return decode_image(data, uri, decode_limits(job))
-    except RowError as error:
-        raise JobError(str(error)) from error
+def _read_content(store: Store, job: StylizeJob, masks: Sequence[str]) -> Content:
+    if masks and job.cascade:
+        raise JobError("--mask: a cascade takes no masks")
+    if len(masks) not in (0, len(job.styles)):
+        raise JobError(
+            f"--mask: {len(masks)} for {len(job.styles)} paintings. Give one for each painting, in "
+            'their order; "" is everywhere.'
+        )
+    limits = decode_limits(job)
+    data = read_input(store, "image", job.manifest_uri, limits.max_bytes)
+    image = decode_image(data, job.manifest_uri, limits)
+
+    def read_mask(uri: str) -> GrayImage | None:
+        if not uri:
+            return None
+        data = read_input(store, "mask", uri, limits.max_bytes)
+        return decode_mask(data, uri, limits, image, "photograph")
+
+    return content_at(Content(0, image, tuple(map(read_mask, masks))), job.max_side_px)
 
 
-def _stylize(
-    store: Store, job: StylizeJob, content: RgbImage, style: LoadedStyle
-) -> dict[str, Any]:
+def _read_paintings(store: Store, job: StylizeJob) -> list[StylePainting]:
+    style, limits = Style("", *style_source(job.styles)), decode_limits(job)
+    files, masks = read_style_files(
+        style, lambda uri: read_input(store, "image", uri, limits.max_bytes)
+    )
+    return decode_style(style, files, masks, limits)
+
+
+def _stylize(store: Store, job: StylizeJob, content: Content, style: LoadedStyle) -> dict[str, Any]:
     """Make and write the picture; its figures are those of the file as it was written."""
-    with new_progress() as progress:
-        num_evaluations = job.optimize.num_evaluations or 0
-        bar = progress.add_task("stylizing", total=num_evaluations, counts="loading")
-
-        def show(evaluation: int, totals: PerImage) -> None:
-            counts = f"{evaluation}/{num_evaluations}, objective {float(totals[0]):.2f}"
-            progress.update(bar, completed=evaluation, counts=counts)
-
-        with open_painter(store, job, style, Watch(on_evaluation=show)) as painter:
-            stylized = next(iter(painter.stylizer.stylize([Content(0, content)])))
-            if stylized.pixels is None:
-                raise stylized.error or InternalError(job.manifest_uri, "no picture was made")
-            data = encode_image(stylized.pixels, job.output)
-            store.write_bytes(job.output_uri, data)
-            picture = decode_image(data, job.output_uri, decode_limits(job))
-            scores = score_figures(painter.stylizer.score(content, picture))
+    with _shown(store, job) as watch, open_painter(store, job, style, watch) as painter:
+        stylized = next(iter(painter.stylizer.stylize([content])))
+        if stylized.pixels is None:
+            raise stylized.error or InternalError(job.manifest_uri, "no picture was made")
+        data = encode_image(stylized.pixels, job.output)
+        store.write_bytes(job.output_uri, data)
+        picture = decode_image(data, job.output_uri, decode_limits(job))
+        scores = score_figures(painter.stylizer.score(content, picture))
     return {
         "width_px": picture.shape[1],
         "height_px": picture.shape[0],
@@ -107,3 +130,25 @@ def _stylize(
         **scores,
         "device": painter.device,
     }
+
+
+@contextmanager
+def _shown(store: Store, job: StylizeJob) -> Iterator[Watch]:
+    """A progress bar, and the intermediate pictures beside the output."""
+    total = evaluations_each(job)
+    folder, _, suffix = job.output_uri.rpartition(".")
+    numbers = count(1)
+
+    def save_step(_: int, evaluations: int, pixels: RgbImage) -> None:
+        uri = join_uri(f"{folder}-timelapse", f"{evaluations:05d}.{suffix}")
+        store.write_bytes(uri, encode_image(pixels, job.output))
+
+    with new_progress() as progress:
+        bar = progress.add_task("stylizing", total=total, counts="loading")
+
+        def show(_: int, __: int, objective: float) -> None:
+            number = next(numbers)
+            counts = f"{number}/{total}, objective {objective:.2f}"
+            progress.update(bar, completed=number, counts=counts)
+
+        yield Watch(on_evaluation=show, save_every=job.output.save_every, on_picture=save_step)

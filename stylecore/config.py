@@ -37,6 +37,13 @@ class StyleSource(FrozenModel):
         "every photograph in every style.",
         json_schema_extra=at_position(1),
     )
+    mask_uri: str | None = Field(
+        None,
+        min_length=1,
+        description="Picture of the painting's size that says which part of it counts: what is "
+        "white; empty: all of it.",
+        json_schema_extra=at_position(2),
+    )
 
 
 def _style_from_uri(value: object) -> object:
@@ -51,6 +58,13 @@ class OutputSettings(FrozenModel):
     )
     quality: int = Field(
         95, ge=1, le=100, description="JPEG and WebP quality.", json_schema_extra=at_position(1)
+    )
+    save_every: int = Field(
+        0,
+        ge=0,
+        le=5000,
+        description="Evaluations between two intermediate pictures, for a time lapse; 0: none.",
+        json_schema_extra=at_position(2),
     )
 
 
@@ -102,52 +116,66 @@ class StylizeJob(FrozenModel):
         description="Apply the styles one after another, each to the picture of the one before.",
         json_schema_extra=at_position(2),
     )
+    regions: bool = Field(
+        False,
+        description="Every row names in mask_uri one mask for each style, in their order: each "
+        "style goes where its mask is white.",
+        json_schema_extra=at_position(3),
+    )
     output_uri: str = Field(
-        min_length=1, description="Folder for pictures and runs.", json_schema_extra=at_position(3)
+        min_length=1, description="Folder for pictures and runs.", json_schema_extra=at_position(4)
     )
     preset: Preset = Field(
-        "standard", description="How far to go.", json_schema_extra=at_position(4)
+        "standard", description="How far to go.", json_schema_extra=at_position(5)
     )
     max_side_px: int = Field(
         512,
         ge=16,
         le=8192,
         description="Longest side of a picture.",
-        json_schema_extra=at_position(5),
+        json_schema_extra=at_position(6),
     )
     method: Method = Field(
         "optimize",
         description="How to stylize; identity only resizes, to rehearse a job.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(7),
     )
     optimize: OptimizeSettings = Field(
         OptimizeSettings(),
         description="Settings of the method optimize.",
-        json_schema_extra=at_position(7),
+        json_schema_extra=at_position(8),
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(8))
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(9))
     output: OutputSettings = Field(
-        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(9)
+        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(10)
     )
     limits: Limits = Field(
-        Limits(), description="What a row and a shard may cost.", json_schema_extra=at_position(10)
+        Limits(), description="What a row and a shard may cost.", json_schema_extra=at_position(11)
     )
     allow: tuple[str, ...] = Field(
         (),
         description="Prefixes that rows may name besides the manifest's and the styles' buckets.",
-        json_schema_extra=at_position(11),
+        json_schema_extra=at_position(12),
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(12),
+        json_schema_extra=at_position(13),
+    )
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Pictures of one size that are optimized at once, if they fit in memory; "
+        "empty: 1 on a CPU, 8 on a GPU.",
+        json_schema_extra=at_position(14),
     )
     run_key: str = Field(
         "",
         max_length=200,
         description="Any text; another text makes another run of the same job.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(15),
     )
 
     @model_validator(mode="before")
@@ -167,6 +195,14 @@ class StylizeJob(FrozenModel):
             raise ValueError("styles: give every style a weight (a blend) or none")
         if self.cascade and any(given):
             raise ValueError("styles: a cascade takes no weights")
+        return self
+
+    @model_validator(mode="after")
+    def _cascade_takes_no_masks(self) -> StylizeJob:
+        if self.cascade and self.regions:
+            raise ValueError("regions and cascade exclude each other: choose one of them")
+        if self.cascade and any(style.mask_uri for style in self.styles):
+            raise ValueError("styles: a cascade takes no masks")
         return self
 
 
@@ -192,7 +228,7 @@ def pixel_settings(job: StylizeJob) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "method": job.method,
         "max_side_px": job.max_side_px,
-        "output": job.output.model_dump(mode="json"),
+        "output": job.output.model_dump(mode="json", exclude={"save_every"}),
     }
     if job.method == "optimize":
         settings["seed"] = job.seed

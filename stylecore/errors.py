@@ -5,7 +5,7 @@
   x RowError              one picture cannot be made; becomes a failed outcome with its ``code``
     + BadRequestError     trying again will not help
       - MissingError, ForbiddenError, NotAllowedError, BadKeyError
-      - EmptyFileError, TooManyBytesError, TooManyPixelsError, ImageDecodeError
+      - EmptyFileError, TooManyBytesError, TooManyPixelsError, ImageDecodeError, MaskSizeError
       - NonFiniteError
     + PassingError        trying again may help
       - StorageTimeoutError, StorageFaultError, OutOfMemoryError, DeadlineError, InternalError
@@ -108,6 +108,12 @@ class ImageDecodeError(BadRequestError):
     def __init__(self, uri: str, code: ImageReason, reason: str) -> None:
         super().__init__(uri, f"cannot decode image: {reason}")
         self.code = code
+
+
+class MaskSizeError(BadRequestError):
+    """A mask and its picture differ in size."""
+
+    code = "mask_size"
 
 
 class NonFiniteError(BadRequestError):

@@ -146,11 +146,19 @@ class OptimizeSettings(FrozenModel):
         "empty: whole, or by tiles where memory is short.",
         json_schema_extra=at_position(18),
     )
+    num_scales: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="Sizes from coarse to fine, each twice the one before; every one gets "
+        "num_evaluations. Sizes under 64 px are left out.",
+        json_schema_extra=at_position(19),
+    )
     keep_color: KeepColor = Field(
         "no",
         description="Keep the photograph's colors: style its luminance only, or give the painting "
         "its colors first, by histogram or by mean and covariance (cholesky).",
-        json_schema_extra=at_position(19),
+        json_schema_extra=at_position(20),
     )
 
     @model_validator(mode="before")

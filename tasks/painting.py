@@ -10,20 +10,21 @@ from stylecore.batch.ledger import PlannedStyle
 from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
-from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.codec import decode_image
 from stylecore.optimize.watch import Watch
-from stylecore.stylizer import Stylizer, StylizerInputs, build_stylizer
+from stylecore.stylizer import StylePainting, Stylizer, StylizerInputs, build_stylizer
 from tasks.devices import device_slot
-from tasks.preparing import decode_limits, digest_inputs, read_input_files, style_digest
+from tasks.preparing import decode_limits, digest_inputs, read_input_files
+from tasks.style_files import decode_style, read_style_files, style_digest
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedStyle:
-    """Paintings with their shares, at full size."""
+    """Paintings with their shares and masks, at full size."""
 
     name: str
     digest: str
-    paintings: Sequence[tuple[RgbImage, float]]
+    paintings: Sequence[StylePainting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +37,24 @@ class Painter:
 
 
 def load_style(store: Store, job: StylizeJob, style: PlannedStyle) -> LoadedStyle:
-    """Read and decode a style's paintings.
+    """Read and decode a style's paintings and their masks.
 
     Raises:
         RowError: a painting that a row named cannot be read.
         JobError: one of the job's own paintings is no longer what was planned.
     """
     limits = decode_limits(job)
-    files = [store.read_bytes(uri, limits.max_bytes)[0] for uri in style.uris]
-    digest = style_digest(files, style.weights)
+    files, masks = read_style_files(
+        style.style(), lambda uri: store.read_bytes(uri, limits.max_bytes)[0]
+    )
+    digest = style_digest(files, style.weights, masks)
     if style.digest not in (None, digest):
         raise JobError(
-            f"{style.style().uri}: the painting changed after the run was planned. "
-            "Start the job again: the new painting makes a new run."
+            f"{style.style().uri}: the painting or its mask changed after the run was planned. "
+            "Start the job again: the new one makes a new run."
         )
-    images = [decode_image(data, uri, limits) for data, uri in zip(files, style.uris, strict=True)]
-    return LoadedStyle(style.name, digest, list(zip(images, style.weights, strict=True)))
+    paintings = decode_style(style.style(), files, masks, limits)
+    return LoadedStyle(style.name, digest, paintings)
 
 
 @contextmanager

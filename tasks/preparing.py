@@ -12,13 +12,13 @@ from pathlib import Path
 
 from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
 from stylecore.batch.faults import job_errors
-from stylecore.batch.fingerprint import digest_of, make_run_id, to_shares
+from stylecore.batch.fingerprint import Style, StyleSources, digest_of, make_run_id
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
 from stylecore.batch.manifest import SpooledManifest, spool_manifest
 from stylecore.batch.planning import (
+    MaskRule,
     RowReader,
     Scan,
-    StyleSources,
     cut_shards,
     refuse_if_all_rejected,
     scan_manifest,
@@ -32,11 +32,12 @@ from stylecore.batch.uris import (
     check_uri,
     join_uri,
 )
-from stylecore.config import StylizeJob, pixel_settings
-from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.config import StyleSource, StylizeJob, pixel_settings
+from stylecore.images.codec import DecodeLimits
 from stylecore.perception.digests import shipped_weights_digest
 from stylecore.perception.layers import check_layers, check_pooling, layer_names
 from stylecore.settings import OptimizeSettings
+from tasks.style_files import decode_style, read_style_files, style_digest, style_sources
 
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _INPUT_SETTINGS = ("encoder_weights_uri", "init_uri")
@@ -80,7 +81,10 @@ class _Request:
         """The manifest's rows against what this job allows."""
         named = [f"{self.manifest.base_uri}/", *(source.uri for source in self.job.styles)]
         allowed = AllowList([*map(bucket_or_folder, named), *self.job.allow])
-        return RowReader(self.manifest, self.styles, allowed)
+        masks: MaskRule = "required" if self.job.regions else "optional"
+        if self.job.cascade:
+            masks = "refused"
+        return RowReader(self.manifest, self.styles, allowed, masks)
 
 
 def prepare_run(store: Store, job: StylizeJob) -> RunLedger:
@@ -125,14 +129,11 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
         wanted = (*settings.content_layers, *settings.style_layers)
         check_layers(wanted, layer_names(settings.encoder))
         check_pooling(settings.encoder, settings.pooling)
-    styles = tuple(
-        style.model_copy(update={"uri": _object_uri("style", style.uri)}) for style in job.styles
-    )
     with job_errors("output"):
         output_uri = check_folder(job.output_uri)
     return job.model_copy(
         update={
-            "styles": styles,
+            "styles": tuple(map(_whole_style, job.styles)),
             "output_uri": output_uri,
             "manifest_uri": absolute(job.manifest_uri),
             "optimize": job.optimize.model_copy(update=_input_uris(job.optimize)),
@@ -140,26 +141,18 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
     )
 
 
+def _whole_style(style: StyleSource) -> StyleSource:
+    mask = style.mask_uri
+    whole = {"uri": _object_uri("style", style.uri)}
+    if mask is not None:
+        whole["mask_uri"] = _object_uri("style mask", mask)
+    return style.model_copy(update=whole)
+
+
 def _input_uris(settings: OptimizeSettings) -> dict[str, str]:
     """The files that settings name, made whole: a shard may be worked on in another folder."""
     named = settings.model_dump(include=set(_INPUT_SETTINGS), exclude_none=True)
     return {field: _object_uri(field, uri) for field, uri in named.items()}
-
-
-def style_sources(job: StylizeJob) -> list[StyleSources]:
-    """The job's styles: each by itself, or all as one where they are blended or a cascade."""
-    weighted = [(style.uri, style.weight) for style in job.styles]
-    if job.cascade and weighted:
-        return [(tuple(uri for uri, _ in weighted), to_shares([1.0] * len(weighted)))]
-    if weighted and weighted[0][1] is not None:
-        uris, weights = zip(*weighted, strict=True)
-        return [(uris, to_shares(weights))]
-    return list(dict.fromkeys(((uri,), (1.0,)) for uri, _ in weighted))
-
-
-def style_digest(images: Sequence[bytes], shares: Sequence[float]) -> str:
-    """Digest of paintings and their shares, as ``to_shares`` makes them."""
-    return digest_of([[hashlib.sha256(data).hexdigest() for data in images], list(shares)])
 
 
 def decode_limits(job: StylizeJob) -> DecodeLimits:
@@ -193,18 +186,19 @@ def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     digests = [_check_style(store, job, source) for source in sources]
     inputs_digest = digest_inputs(job, read_input_files(store, job))
     with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
-        ours = [join_uri(job.output_uri, name) for name in ("images", "runs", "failures")]
+        ours = [
+            join_uri(job.output_uri, name) for name in ("images", "runs", "failures", "timelapse")
+        ]
         manifest = spool_manifest(store, job.manifest_uri, Path(folder), ours)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 
 
 def _check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
-    uris, weights = source
-    images = [read_input(store, "style", uri, job.limits.max_bytes) for uri in uris]
-    for uri, data in zip(uris, images, strict=True):
-        with job_errors("style"):
-            decode_image(data, uri, decode_limits(job))
-    return style_digest(images, weights)
+    style, most = Style("", *source), job.limits.max_bytes
+    files, masks = read_style_files(style, lambda uri: read_input(store, "style", uri, most))
+    with job_errors("style"):
+        decode_style(style, files, masks, decode_limits(job))
+    return style_digest(files, style.weights, masks)
 
 
 def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_BYTES) -> bytes:
@@ -237,7 +231,13 @@ def _write_plan(ledger: RunLedger, request: _Request) -> None:
 def _record(request: _Request, scan: Scan, size: int, shards: Sequence[PlannedShard]) -> RunRecord:
     digests = [*request.style_digests, *[None] * (len(scan.styles) - len(request.style_digests))]
     styles = tuple(
-        PlannedStyle(name=style.name, uris=style.uris, weights=style.weights, digest=digest)
+        PlannedStyle(
+            name=style.name,
+            uris=style.uris,
+            weights=style.weights,
+            digest=digest,
+            masks=style.masks,
+        )
         for style, digest in zip(scan.styles, digests, strict=True)
     )
     return RunRecord(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,8 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import is_s3, join_uri
 from stylecore.config import pixel_settings
 from stylecore.errors import MissingError
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
+from stylecore.images.codec import DecodeLimits, GrayImage, RgbImage, decode_image
+from stylecore.images.masks import decode_mask, resize_mask
 from stylecore.images.resize import resize_content
 from tasks.preparing import decode_limits
 
@@ -25,6 +26,7 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 _READERS: Final = 3
 _WINDOW: Final = 6
+_EVERYWHERE: Final = ""  # version of the mask that a row leaves out
 # Our own pictures: at most 8192 px a side, and PNG is never larger than the pixels by much.
 OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2)
 
@@ -40,7 +42,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A photograph at the size of the output.
+    """A photograph, and the masks of its row, at the size of the output.
 
     ``found`` holds the picture's bytes when this run made it before and its outcome was lost.
     """
@@ -48,6 +50,7 @@ class Reading:
     names: Names
     content: RgbImage
     found: bytes | None
+    masks: tuple[GrayImage | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,37 @@ class ContentReader:
             RowError: whatever is wrong with the row or its storage.
         """
         if self._existing and is_s3(row.content_uri):
-            known = row.content_version or self._store.head(row.content_uri).version
-            names = self._names(row, str(known))
+            known = row.content_version or self._version(row.content_uri)
+            names = self._names(row, known, [self._version(uri) for uri in row.mask_uris])
             if self._is_old(names):
                 return AlreadyThere(names)
         limits = decode_limits(self._record.job)
         data, version = self._store.read_bytes(row.content_uri, limits.max_bytes)
-        names = self._names(row, version)
+        mask_files = [self._read_mask(uri) for uri in row.mask_uris]
+        names = self._names(row, version, [version for _, version in mask_files])
         if self._is_old(names):
             return AlreadyThere(names)
         image = decode_image(data, row.content_uri, limits)
         content = resize_content(image, self._record.job.max_side_px)
-        return Reading(names, content, self._find(names))
+        masks = tuple(
+            resize_mask(decode_mask(file, uri, limits, image, "photograph"), content)
+            if uri
+            else None
+            for uri, (file, _) in zip(row.mask_uris, mask_files, strict=True)
+        )
+        return Reading(names, content, self._find(names), masks)
 
-    def _names(self, row: PlannedRow, version: str) -> Names:
-        mark = fingerprint(version, self._style_digest, self._settings, self._record.inputs_digest)
+    def _version(self, uri: str) -> str:
+        return str(self._store.head(uri).version) if uri else _EVERYWHERE
+
+    def _read_mask(self, uri: str) -> tuple[bytes, str]:
+        """A mask's bytes and version; without a URI it is everywhere."""
+        most = self._record.job.limits.max_bytes
+        return self._store.read_bytes(uri, most) if uri else (b"", _EVERYWHERE)
+
+    def _names(self, row: PlannedRow, version: str, mask_versions: Sequence[str]) -> Names:
+        inputs = self._record.inputs_digest
+        mark = fingerprint(version, self._style_digest, self._settings, inputs, mask_versions)
         name = output_name(row.content_uri, mark, self._record.job.output.format)
         return Names(version, mark, join_uri(self._folder, name))
 

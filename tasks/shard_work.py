@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stylecore.batch.ledger import RunLedger, Shard
+from stylecore.batch.uris import join_uri
 from stylecore.errors import InternalError, JobError, RowError, RunStoppedError
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
@@ -84,8 +85,13 @@ def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attemp
             book.fail(index, error)
         return
     stop = stop_flag(request.session)
+    reader = ContentReader(ledger, style.name, style.digest, f"{request.session}/{attempt}")
+    line = _Line(ledger, book, reader)
     watch = Watch(
-        on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri), should_stop=stop.is_set
+        on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri),
+        save_every=job.output.save_every,
+        on_picture=line.save_step,
+        should_stop=stop.is_set,
     )
     with open_painter(ledger.store, job, style, watch) as painter:
         if painter.inputs_digest != ledger.record.inputs_digest:
@@ -93,28 +99,26 @@ def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attemp
                 "the network's weights or the picture to start from changed after the run was "
                 "planned. Start the job again: the new ones make a new run."
             )
-        listing = f"{request.session}/{attempt}"
-        reader = ContentReader(ledger, style.name, style.digest, listing)
-        _Line(ledger, book, reader, painter).run(todo, stop)
+        line.run(painter, todo, stop)
 
 
 class _Line:
     """The stations of a shard, and what passes between them."""
 
-    def __init__(
-        self, ledger: RunLedger, book: ShardBook, reader: ContentReader, painter: Painter
-    ) -> None:
+    def __init__(self, ledger: RunLedger, book: ShardBook, reader: ContentReader) -> None:
         self.store = ledger.store
+        self.output_uri = ledger.output_uri
         self.job = ledger.record.job
         self.book = book
         self.reader = reader
-        self.painter = painter
+        self.painter: Painter
         self.readings: dict[int, Reading] = {}
         self.scoring = threading.Lock()
         self.room = threading.BoundedSemaphore(_UNWRITTEN)
 
-    def run(self, todo: Sequence[int], stop: threading.Event) -> None:
+    def run(self, painter: Painter, todo: Sequence[int], stop: threading.Event) -> None:
         """Bring every row to its outcome."""
+        self.painter = painter
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as writers:
             writes = []
             started = time.perf_counter()
@@ -122,13 +126,25 @@ class _Line:
                 if stylized.error is not None:
                     self.book.fail(stylized.key, stylized.error)
                 elif stylized.pixels is not None:
-                    seconds = time.perf_counter() - started
+                    waited = time.perf_counter() - started
                     self.room.acquire()
+                    seconds = waited if stylized.seconds is None else stylized.seconds
                     work = (stylized, stylized.pixels, seconds)
                     writes.append(writers.submit(self._finish, *work))
                 started = time.perf_counter()
         for write in writes:
             write.result()
+
+    def save_step(self, key: int, evaluations: int, pixels: RgbImage) -> None:
+        """Write an intermediate picture; one that cannot be written is not missed."""
+        name, _, suffix = self.readings[key].names.output_uri.rpartition("/")[2].rpartition(".")
+        style, step = self.book.shard.style.name, f"{evaluations:05d}.{suffix}"
+        try:
+            data = encode_image(pixels, self.job.output)
+            uri = join_uri(self.output_uri, "timelapse", style, name, step)
+            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
+        except RowError as error:
+            _log.warning("intermediate picture: %s", error)
 
     def _contents(self, todo: Sequence[int], stop: threading.Event) -> Iterator[Content]:
         """What is to be made; every other row gets its outcome on the way."""
@@ -141,7 +157,7 @@ class _Line:
                 self.book.skip(index, reading.names)
             elif reading.found is None or not self._keep_found(index, reading):
                 self.readings[index] = reading
-                yield Content(index, reading.content)
+                yield Content(index, reading.content, reading.masks)
 
     def _read(self, index: int) -> tuple[int, Reading | AlreadyThere | RowError]:
         row = self.book.shard.rows[index]
@@ -183,5 +199,6 @@ class _Line:
 
     def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
         with self.scoring:
-            scores = self.painter.stylizer.score(reading.content, picture)
+            content = Content(0, reading.content, reading.masks)
+            scores = self.painter.stylizer.score(content, picture)
         return {"device": self.painter.device, **score_figures(scores)}

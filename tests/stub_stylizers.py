@@ -37,11 +37,18 @@ class Invert:
                 self.faults -= 1
                 raise RuntimeError("the device fell off the bus")
             self.stylized.append(content.key)
+            self._show(content)
             yield Stylized(content.key, 255 - content.pixels, evaluations=5)
 
-    def score(self, content: RgbImage, picture: RgbImage) -> QualityScores:
+    def _show(self, content: Content) -> None:
+        """Intermediate pictures that are the photograph, until the five evaluations are over."""
+        if self.watch.save_every and self.watch.on_picture:
+            for number in range(self.watch.save_every, 6, self.watch.save_every):
+                self.watch.on_picture(content.key, number, content.pixels)
+
+    def score(self, content: Content, picture: RgbImage) -> QualityScores:
         self.scored += 1
-        distance = float(np.abs(content.astype(float) - picture).mean())
+        distance = float(np.abs(content.pixels.astype(float) - picture).mean())
         return QualityScores(1.0, 2.0, 3.0, distance, 0.5, None)
 
 

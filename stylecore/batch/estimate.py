@@ -45,6 +45,7 @@ _ACTIVATION_BYTES: Final[Mapping[EncoderName, float]] = {
 _IMAGE_BYTES: Final = 720
 _BYTES_PER_EVALUATION: Final = 14  # of the optimizer's memory, until it has all its pairs
 _MOST_PAIRS: Final = 20
+_MASK_BYTES: Final = 500  # per pixel and mask, with the activations: features times the mask
 _SCORE_BYTES: Final = 2520  # per pixel, while a picture is measured behind the optimizer's back
 
 
@@ -68,6 +69,7 @@ class PixelWork:
         num_evaluations: of the objective.
         num_pictures: in a batch.
         tile_px: longest side of a tile, its halo included; None: pictures go through whole.
+        num_masks: of each picture.
     """
 
     encoder: EncoderName
@@ -76,6 +78,7 @@ class PixelWork:
     num_evaluations: int
     num_pictures: int = 1
     tile_px: int | None = None
+    num_masks: int = 0
 
 
 def rows_per_shard(job: StylizeJob, planned: int) -> int:
@@ -101,6 +104,13 @@ def estimate_job(job: StylizeJob, planned: int) -> Estimate:
     return Estimate(seconds, _memory_bytes(job), f"{where}, pictures of 4:3")
 
 
+def evaluations_each(job: StylizeJob) -> int:
+    """Evaluations that one picture takes, at all scales and in all styles of a cascade."""
+    if job.method == "identity":
+        return 0
+    return (job.optimize.num_evaluations or 0) * job.optimize.num_scales * _cascade_length(job)
+
+
 def stylizer_memory_bytes(work: PixelWork) -> float:
     """Peak memory of a process that optimizes pictures, as ``stylebatch image`` does on a CPU.
 
@@ -110,7 +120,8 @@ def stylizer_memory_bytes(work: PixelWork) -> float:
     seen = min(longest, work.height_px) * min(longest, work.width_px)
     pixels = work.height_px * work.width_px
     optimizer = _IMAGE_BYTES + _BYTES_PER_EVALUATION * min(work.num_evaluations, _MOST_PAIRS)
-    per_picture = pixels * optimizer + seen * _ACTIVATION_BYTES[work.encoder]
+    activations = _ACTIVATION_BYTES[work.encoder] + _MASK_BYTES * work.num_masks
+    per_picture = pixels * optimizer + seen * activations
     return _STYLIZER_BYTES + work.num_pictures * per_picture
 
 
@@ -119,8 +130,15 @@ def _picture_seconds(job: StylizeJob, flop_per_second: float) -> float:
     overhead = pixels * _RESIZE_SECONDS_PER_PIXEL + 0.01
     if job.method == "identity":
         return overhead
-    evaluations = (job.optimize.num_evaluations or 0) + 2  # targets and figures cost about two
-    return overhead + evaluations * pixels * _FLOP_PER_PIXEL[job.optimize.encoder] / flop_per_second
+    settings = job.optimize
+    evaluations = (settings.num_evaluations or 0) + 2  # targets and figures cost about two
+    scales = sum(0.25**halvings for halvings in range(settings.num_scales))
+    passes = evaluations * scales * _cascade_length(job)
+    return overhead + passes * pixels * _FLOP_PER_PIXEL[settings.encoder] / flop_per_second
+
+
+def _cascade_length(job: StylizeJob) -> int:
+    return max(1, len(job.styles)) if job.cascade else 1
 
 
 def _memory_bytes(job: StylizeJob) -> float:
@@ -128,7 +146,7 @@ def _memory_bytes(job: StylizeJob) -> float:
     if job.method == "identity":
         return _IDENTITY_BYTES
     side, evaluations = job.max_side_px, job.optimize.num_evaluations or 0
-    work = PixelWork(job.optimize.encoder, side, side, evaluations)
+    work = PixelWork(job.optimize.encoder, side, side, evaluations, job.batch_size or 1)
     return stylizer_memory_bytes(work) + _PIPELINE_BYTES + side**2 * _SCORE_BYTES
 
 

@@ -30,7 +30,7 @@ class ExtraColumns:
 
     def names(self) -> dict[str, str]:
         """The results' name of each column: its own, or ``row_`` before it where names clash."""
-        taken = set(OUTCOME_SCHEMA.names)
+        taken = {*OUTCOME_SCHEMA.names, "mask_uris"}  # which plan files have besides
         names: dict[str, str] = {}
         for name in sorted(self._seen, key=lambda n: (n in taken, n)):
             column = name

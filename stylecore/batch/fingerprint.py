@@ -22,13 +22,24 @@ _DIGEST_DIGITS: Final = (6, 12, 64)
 _SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
 
+# URIs of the paintings and their shares; where there are masks, also theirs.
+StyleSources = (
+    tuple[tuple[str, ...], tuple[float, ...]]
+    | tuple[tuple[str, ...], tuple[float, ...], tuple[str | None, ...]]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
-    """One painting, or several blended; ``name`` is its folder under ``images/``."""
+    """One painting, or several together; ``name`` is its folder under ``images/``.
+
+    ``masks`` say which part of each painting counts, null being all of it; empty: all of all.
+    """
 
     name: str
     uris: tuple[str, ...]
     weights: tuple[float, ...]
+    masks: tuple[str | None, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -67,7 +78,11 @@ def make_run_id(
 
 
 def fingerprint(
-    content_version: str, style_digest: str, settings: Mapping[str, Any], inputs_digest: str
+    content_version: str,
+    style_digest: str,
+    settings: Mapping[str, Any],
+    inputs_digest: str,
+    mask_versions: Sequence[str] = (),
 ) -> str:
     """SHA-256 over everything that changes a picture's pixels.
 
@@ -76,8 +91,11 @@ def fingerprint(
         style_digest: of the paintings' bytes and weights.
         settings: ``pixel_settings`` of the job.
         inputs_digest: of the network's weights and of a picture to start from.
+        mask_versions: as ``content_version``, of the row's masks; empty for one that is everywhere.
     """
-    return digest_of([ALGORITHM_VERSION, content_version, style_digest, settings, inputs_digest])
+    parts = [ALGORITHM_VERSION, content_version, style_digest, settings, inputs_digest]
+    # Left out where there are none, so that such pictures are called what they always were.
+    return digest_of([*parts, list(mask_versions)] if mask_versions else parts)
 
 
 def output_name(content_uri: str, picture_fingerprint: str, image_format: str) -> str:
@@ -90,9 +108,9 @@ def style_folder(output_uri: str, style_name: str) -> str:
     return join_uri(output_uri, "images", style_name)
 
 
-def name_styles(sources: Sequence[tuple[tuple[str, ...], tuple[float, ...]]]) -> list[Style]:
+def name_styles(sources: Sequence[StyleSources]) -> list[Style]:
     """Give every style its folder name: safe stems, told apart by a digest where they are equal."""
-    stems = ["-and-".join(safe_stem(uri) for uri in uris)[:100] for uris, _ in sources]
+    stems = ["-and-".join(safe_stem(uri) for uri in uris)[:100] for uris, *_ in sources]
     names = stems
     for digits in _DIGEST_DIGITS:
         uses = Counter(name.casefold() for name in names)  # some file systems know no case

@@ -45,23 +45,29 @@ _PLAN_FIELDS: Final = [
     pa.field("style_uri", pa.string(), nullable=False),
     pa.field("error_code", pa.string()),
     pa.field("error_message", pa.string()),
+    pa.field("mask_uris", pa.list_(pa.string())),
 ]
+_ROW_FIELDS: Final = ("row_id", "content_uri", "content_version", "error_code", "error_message")
 _RESULT_NAME: Final = re.compile(r"(\d{5,})(?:\.retry(\d+))?\.parquet\Z")
 _S3_CLOCK_TICK_S: Final = 1.0  # object stores tell modification times in whole seconds
 _LOCAL_CLOCK_TICK_S: Final = 0.02
 
 
 class PlannedStyle(FrozenModel):
-    """A style as planned; ``digest`` is null where rows bring their own paintings."""
+    """A style as planned; ``digest`` is null where rows bring their own paintings.
+
+    ``masks`` are as in ``Style``.
+    """
 
     name: str
     uris: tuple[str, ...]
     weights: tuple[float, ...]
     digest: str | None = None
+    masks: tuple[str | None, ...] = ()
 
     def style(self) -> Style:
         """The same without its digest."""
-        return Style(self.name, self.uris, self.weights)
+        return Style(self.name, self.uris, self.weights, self.masks)
 
 
 class PlannedShard(FrozenModel):
@@ -275,8 +281,10 @@ def utc_now() -> datetime:
 
 
 def _planned_row(line: dict[str, Any], extra_names: list[str]) -> PlannedRow:
-    own = {f.name: line[f.name] for f in _PLAN_FIELDS if f.name not in ("style", "style_uri")}
-    return PlannedRow(**own, extra={name: line[name] for name in extra_names})
+    own = {name: line[name] for name in _ROW_FIELDS}
+    # Plans of before there were masks have no such column.
+    masks = tuple(line.get("mask_uris") or ())
+    return PlannedRow(**own, mask_uris=masks, extra={name: line[name] for name in extra_names})
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -153,7 +153,7 @@ def _listed_rows(manifest: SpooledManifest) -> Iterator[ManifestRow]:
     with manifest.path.open(encoding="utf-8") as spool:
         for number, line in enumerate(spool):
             uri, version = json.loads(line)
-            yield ManifestRow(number, None, uri, version, (), (), None, {})
+            yield ManifestRow(number, None, uri, version, (), (), (), {})
 
 
 def _made_rows(manifest: SpooledManifest) -> Iterator[ManifestRow]:

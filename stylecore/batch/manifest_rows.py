@@ -23,7 +23,8 @@ class ManifestRow(NamedTuple):
         version: content version from a listing, or None.
         style_uris: styles of this row alone; empty means the job's.
         style_weights: a share for each of ``style_uris``, or empty for equal shares.
-        mask_uri: always None until masks are supported.
+        mask_uris: where each painting of the row's style goes, in their order; an empty one is
+            everywhere, and none at all means no masks.
         extra: the other columns, each value a string, number, bool or None.
     """
 
@@ -33,7 +34,7 @@ class ManifestRow(NamedTuple):
     version: str | None
     style_uris: tuple[str, ...]
     style_weights: tuple[float, ...]
-    mask_uri: str | None
+    mask_uris: tuple[str, ...]
     extra: dict[str, Any]
 
 
@@ -75,8 +76,6 @@ class RowMaker:
         uri = values[content]
         if not isinstance(uri, str) or not uri or uri.isspace():
             raise RowFault(f"{names[content]} must be a URI or a file name, not {_shown(uri)}")
-        if mask_at is not None and values[mask_at]:
-            raise RowFault("mask_uri: masks are not supported by this version; drop the column")
         style_uris = () if style_at is None else _style_uris(values[style_at])
         weights = None if weight_at is None else values[weight_at]
         return ManifestRow(
@@ -86,7 +85,7 @@ class RowMaker:
             None,
             style_uris,
             () if weights is None or weights == "" else _style_weights(weights, style_uris),
-            None,
+            () if mask_at is None else _mask_uris(values[mask_at], style_uris),
             {name: _plain(values[at]) for name, at in extra},
         )
 
@@ -145,6 +144,17 @@ def _style_weights(value: object, style_uris: tuple[str, ...]) -> tuple[float, .
     return weights
 
 
+def _mask_uris(value: object, style_uris: tuple[str, ...]) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    uris = _as_list(value, "mask_uri")
+    if not all(uri is None or (isinstance(uri, str) and not uri.isspace()) for uri in uris):
+        raise RowFault(f"mask_uri must be a URI or a list of URIs, not {_shown(value)}")
+    if uris and style_uris and len(uris) != len(style_uris):
+        raise RowFault(f"{len(uris)} mask_uri for {len(style_uris)} style_uri")
+    return tuple(str(uri or "") for uri in uris)
+
+
 def _weight(value: object) -> float:
     try:
         weight = float(value) if isinstance(value, str | int | float) else math.nan
@@ -162,6 +172,8 @@ def _as_list(value: object, column: str) -> list[object]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = json.loads(value)
+            # Escapes can spell surrogates, which are no text; no plan file takes them.
+            json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             raise RowFault(f"{column} starts a list that is not JSON: {_shown(value)}") from None
     return value if isinstance(value, list) else [value]

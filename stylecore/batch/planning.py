@@ -12,25 +12,29 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 
 from stylecore.batch.duplicates import ALL_STYLES, Keys, Mask, first_pictures, first_uses
 from stylecore.batch.extra import ExtraColumns
-from stylecore.batch.fingerprint import Style, name_styles, to_shares
+from stylecore.batch.fingerprint import Style, StyleSources, name_styles, to_shares
 from stylecore.batch.manifest import ManifestRow, SpooledManifest, read_rows
 from stylecore.batch.uris import AllowList, check_uri, resolve
 from stylecore.errors import BadRequestError, JobError
 
-StyleSources = tuple[tuple[str, ...], tuple[float, ...]]
+MaskRule = Literal["optional", "required", "refused"]
 _BUFFERED_ROWS: Final = 200_000
 _EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One picture to make, or the reason why it cannot be."""
+    """One picture to make, or the reason why it cannot be.
+
+    ``mask_uris`` say where each painting of the style goes, in their order; an empty one is
+    everywhere, and none at all means no masks.
+    """
 
     row_id: str
     content_uri: str
@@ -38,6 +42,7 @@ class PlannedRow:
     error_code: str | None
     error_message: str | None
     extra: dict[str, Any]
+    mask_uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,26 @@ class Scan:
 
 
 class RowReader:
-    """Resolves a manifest's rows against its folder, the job's styles and the allow-list."""
+    """Resolves a manifest's rows against its folder, the job's styles and the allow-list.
+
+    Args:
+        manifest: the rows.
+        job_styles: of rows that name none; all have the same number of paintings.
+        allowed: what rows may name.
+        masks: whether every row has to name masks, or none may.
+    """
 
     def __init__(
-        self, manifest: SpooledManifest, job_styles: Sequence[StyleSources], allowed: AllowList
+        self,
+        manifest: SpooledManifest,
+        job_styles: Sequence[StyleSources],
+        allowed: AllowList,
+        masks: MaskRule = "optional",
     ) -> None:
         self.manifest = manifest
         self.allowed = allowed
+        self.masks = masks
+        self.job_paintings = len(job_styles[0][0]) if job_styles else 0
         self.sources: dict[StyleSources, int] = {s: i for i, s in enumerate(job_styles)}
         self.job_styles = tuple(range(len(self.sources)))
 
@@ -82,11 +100,12 @@ class RowReader:
             for row in rows:
                 error: BadRequestError | None = None
                 styles, style_error = self._styles_of(row)
+                masks, mask_error = self._masks_of(row)
                 try:
                     uri = self._resolve(row.content_uri)
                 except BadRequestError as refused:
                     uri, error = row.content_uri, refused
-                yield row, _planned(row, uri, error or style_error), styles
+                yield row, _planned(row, uri, masks, error or style_error or mask_error), styles
 
     def _resolve(self, uri: str) -> str:
         resolved = check_uri(resolve(uri, self.manifest.base_uri))
@@ -101,19 +120,47 @@ class RowReader:
                     "none. Give --style, or a style_uri in every row."
                 )
             return self.job_styles, None
-        error: BadRequestError | None = None
-        uris = []
-        for uri in row.style_uris:
-            try:
-                uris.append(self._resolve(uri))
-            except BadRequestError as refused:
-                uris.append(uri)
-                error = refused
-        key = (tuple(uris), to_shares(row.style_weights or (1.0,) * len(uris)))
+        uris, error = self._resolve_all(row.style_uris)
+        key = (uris, to_shares(row.style_weights or (1.0,) * len(uris)))
         return (self.sources.setdefault(key, len(self.sources)),), error
 
+    def _masks_of(self, row: ManifestRow) -> tuple[tuple[str, ...], BadRequestError | None]:
+        if not row.mask_uris:
+            if self.masks == "required":
+                self._refuse_masks(row, "names no mask_uri, which regions need")
+            return (), None
+        if self.masks == "refused":
+            self._refuse_masks(row, "names a mask_uri, and a cascade takes none: drop cascade")
+        num_paintings = len(row.style_uris) or self.job_paintings
+        if len(row.mask_uris) != num_paintings:
+            # Of several styles without regions, each makes a picture of its own.
+            many = f"names {len(row.mask_uris)} mask_uri for a style of {num_paintings}"
+            self._refuse_masks(row, f"{many} (with regions, all styles are one)")
+        # Everywhere is what a style without masks is.
+        return self._resolve_all(row.mask_uris) if any(row.mask_uris) else ((), None)
 
-def _planned(row: ManifestRow, uri: str, error: BadRequestError | None) -> PlannedRow:
+    def _refuse_masks(self, row: ManifestRow, reason: str) -> NoReturn:
+        raise JobError(
+            f"{self.manifest.uri}: row {row.number + 1} {reason}. A row with masks names one for "
+            "each painting of its style, in their order; null in a list is everywhere."
+        )
+
+    def _resolve_all(self, uris: Sequence[str]) -> tuple[tuple[str, ...], BadRequestError | None]:
+        """Whole URIs, those that are refused or empty as they are, and the last refusal."""
+        error: BadRequestError | None = None
+        resolved = []
+        for uri in uris:
+            try:
+                resolved.append(uri and self._resolve(uri))
+            except BadRequestError as refused:
+                resolved.append(uri)
+                error = refused
+        return tuple(resolved), error
+
+
+def _planned(
+    row: ManifestRow, uri: str, masks: tuple[str, ...], error: BadRequestError | None
+) -> PlannedRow:
     return PlannedRow(
         row_id=row.id if row.id is not None else str(row.number),
         content_uri=uri,
@@ -121,6 +168,7 @@ def _planned(row: ManifestRow, uri: str, error: BadRequestError | None) -> Plann
         error_code=error.code if error else None,
         error_message=str(error) if error else None,
         extra=row.extra,
+        mask_uris=masks,
     )
 
 
@@ -128,14 +176,15 @@ def scan_manifest(reader: RowReader) -> Scan:
     """First pass: accept or refuse the whole manifest, find duplicates, count.
 
     Raises:
-        JobError: a row cannot be read, an id is repeated, or a row has no style.
+        JobError: a row cannot be read, an id is repeated, a row has no style, or its masks are
+            not one for each painting.
     """
     scan = Scan([], len(reader.job_styles), ExtraColumns())
     contents, ids, refusals = Keys(), Keys(), _Refusals()
     style_of_row = array("i")
     for row, planned, styles in reader:
         scan.rows += 1
-        contents.add(planned.content_uri)
+        contents.add("\0".join((planned.content_uri, *planned.mask_uris)))
         ids.add(planned.row_id)
         scan.extra.add(planned.extra)
         refusals.add(row.number, planned)

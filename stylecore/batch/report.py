@@ -37,6 +37,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "unsupported_mode": "It is a picture, but its kind of color is not read here.",
     "truncated": "The picture stops in the middle. Its upload or download was cut off.",
     "corrupt": "The picture is damaged and cannot be decoded.",
+    "mask_size": "The mask is not of the photograph's size. Make them the same size, in pixels.",
     "non_finite": "The calculation ran away to infinity. Lower weights or another start may help.",
     "storage_timeout": "The storage did not answer in time, several times over. Worth a retry.",
     "storage_error": "The storage failed, or the file changed while it was read. Worth a retry.",

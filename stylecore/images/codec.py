@@ -40,6 +40,7 @@ from stylecore.images.failures import explain_failure
 from stylecore.images.orientation import turn_upright
 
 RgbImage = UInt8[np.ndarray, "h w 3"]
+GrayImage = UInt8[np.ndarray, "h w"]
 
 # Naming the readers imports them once, here, rather than in whichever thread decodes first.
 # JPEG's also reads MPO, the stereo pictures of phones.
@@ -153,6 +154,16 @@ def resample(image: RgbImage, width: int, height: int) -> RgbImage:
     """``image`` at exactly ``width`` x ``height`` pixels, by Lanczos on 8-bit values."""
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
     return np.array(resized)
+
+
+def resample_gray(image: GrayImage, width: int, height: int) -> GrayImage:
+    """As ``resample``, of one channel."""
+    return resample(image, width, height)
+
+
+def to_gray(image: RgbImage) -> GrayImage:
+    """Luma of Rec. 601; a gray pixel keeps its value exactly."""
+    return np.array(Image.fromarray(image).convert("L"))
 
 
 def encode_image(image: RgbImage, output: OutputSettings) -> bytes:

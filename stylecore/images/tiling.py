@@ -13,10 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from stylecore.types import FeatureMap, ImageBatch
 
 ALIGNMENT_PX: Final = 16  # VGG halves four times up to its last style layer
@@ -31,14 +27,12 @@ class Span:
         stop: behind the last pixel to read.
         core_start: first pixel of the core; a multiple of ``ALIGNMENT_PX``.
         core_stop: behind its last pixel.
-        halo_px: what is read on each side of the core, but for the picture's own borders.
     """
 
     start: int
     stop: int
     core_start: int
     core_stop: int
-    halo_px: int
 
     def core_cells(self, stride: int) -> slice:
         """The core in a feature map of the whole picture, with a cell for every ``stride`` pixels.
@@ -46,23 +40,6 @@ class Span:
         Cells that pooling drops at the end of a picture belong to nobody.
         """
         return slice(self.core_start // stride, self.core_stop // stride)
-
-    def feather(self) -> Float[Tensor, " n"]:
-        """Weight of each pixel: rises and falls across the halos, sums to 1 with its neighbours'.
-
-        The difference of two ramps, one centered on each edge of the core: whatever the neighbours
-        are, all but the first and the last ramp cancel, and there is none at a picture's border.
-        """
-        middles = torch.arange(self.start, self.stop) + 0.5
-        weights = torch.ones_like(middles)
-        if self.start < self.core_start:
-            weights = self._ramp(middles - self.core_start)
-        if self.stop > self.core_stop:
-            weights = weights - self._ramp(middles - self.core_stop)
-        return weights
-
-    def _ramp(self, distance_px: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return (0.5 + distance_px / (2 * self.halo_px)).clamp(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +110,12 @@ def drop_halo(features: FeatureMap, tile: Tile, stride: int) -> FeatureMap:
     ]
 
 
-def feather_tile(tile: Tile) -> Float[Tensor, "h w"]:
-    """Weights in [0, 1] of the pixels that a tile reads; over all tiles they sum to 1 everywhere.
-
-    For tiles made apart from each other: weighted and added up, they have no seams.
-    """
-    return torch.outer(tile.rows.feather(), tile.columns.feather())
-
-
 def _plan_spans(side_px: int, core_px: int, halo_px: int) -> list[Span]:
     num_units = -(-side_px // ALIGNMENT_PX)
     num_spans = -(-num_units // (core_px // ALIGNMENT_PX))
     edges = [num_units * i // num_spans * ALIGNMENT_PX for i in range(num_spans)] + [side_px]
     return [
-        Span(max(0, start - halo_px), min(side_px, stop + halo_px), start, stop, halo_px)
+        Span(max(0, start - halo_px), min(side_px, stop + halo_px), start, stop)
         for start, stop in zip(edges, edges[1:], strict=False)
     ]
 

@@ -9,7 +9,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import lpips
 import torch
@@ -27,6 +26,9 @@ from stylecore.types import FeatureMap, ImageBatch
 
 _LPIPS_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 _SSIM_WINDOW_PX = 11
+# How much of a picture is compared at once: the measure takes 700 bytes a pixel.
+_BAND_PX = 2**18
+_LEAST_BAND_ROWS = 64  # so that the rows seen twice are few, however wide a picture is
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,33 @@ def score_picture(
 
 
 def _ssim(picture: ImageBatch, content: ImageBatch) -> float | None:
-    if min(picture.shape[-2:]) < _SSIM_WINDOW_PX:
+    """By bands of rows: their parts of the map, whose mean it is, in the memory of one band."""
+    height, width = picture.shape[-2:]
+    if min(height, width) < _SSIM_WINDOW_PX:
         return None
-    similarity = structural_similarity_index_measure(picture, content, data_range=1.0)
-    return _finite(cast(Tensor, similarity))  # a pair only where the full map is asked for
+    band_rows = max(_LEAST_BAND_ROWS, _BAND_PX // width)
+    total = 0.0
+    for start in range(0, height, band_rows):
+        stop = min(start + band_rows, height)
+        total += _sum_similarity(picture, content, start, stop)
+    similarity = total / (height * width)
+    return similarity if math.isfinite(similarity) else None
+
+
+def _sum_similarity(picture: ImageBatch, content: ImageBatch, start: int, stop: int) -> float:
+    """Sum over the rows from ``start`` to ``stop`` of the map's mean over the channels.
+
+    The measure mirrors what it is given at the borders, so that the rows are seen with as many
+    around them as the window reaches, as far as the picture goes.
+    """
+    height = picture.shape[-2]
+    first = max(0, start - _SSIM_WINDOW_PX // 2)
+    seen = slice(first, min(height, stop + _SSIM_WINDOW_PX // 2))
+    _, similarity = structural_similarity_index_measure(
+        picture[..., seen, :], content[..., seen, :], data_range=1.0, return_full_image=True
+    )
+    band: Tensor = similarity[..., start - first : stop - first, :]
+    return band.mean(dim=1).sum(dtype=torch.float64).item()
 
 
 def _finite(measure: Tensor) -> float | None:

@@ -45,6 +45,12 @@ class CurvaturePairs:
         self._inverse_curvatures[:, pictures] = 0
         self._num_seen[pictures] = 0
 
+    def keep(self, places: Int[Tensor, " n"]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only."""
+        self._steps, self._changes = self._steps[:, places], self._changes[:, places]
+        self._inverse_curvatures = self._inverse_curvatures[:, places]
+        self._num_seen = self._num_seen[places]
+
     def apply_inverse_hessian(
         self, gradient: ImageBatch, initial: Callable[[ImageBatch], ImageBatch]
     ) -> ImageBatch:

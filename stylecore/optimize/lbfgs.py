@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from stylecore.optimize.curvature import CurvaturePairs, as_column, dot, scaled
@@ -28,6 +28,11 @@ _SUFFICIENT_DECREASE = 1e-4
 _SHORTEST_CUT, _LONGEST_CUT = 0.1, 0.5
 _MAX_CUTS = 8
 _MIN_CURVATURE_COSINE = 1e-8
+# What there is of each picture, besides its pairs and what the preconditioner knows.
+_STATE = (
+    "_trial", "_point", "_gradient", "_direction",
+    "_total", "_step_length", "_scale", "_num_cuts", "converged",
+)  # fmt: skip
 
 
 class Preconditioner(Protocol):
@@ -41,6 +46,9 @@ class Preconditioner(Protocol):
 
     def forget(self, pictures: Bool[Tensor, " b"]) -> None:
         """Be to those ``pictures`` as at first."""
+
+    def keep(self, places: Int[Tensor, " n"]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only."""
 
 
 class BatchedLBFGS:
@@ -86,6 +94,31 @@ class BatchedLBFGS:
         self._trial = torch.where(as_column(active), trial, self._point)
         return self._trial
 
+    def enter(self, pictures: Bool[Tensor, " b"], starts: ImageBatch) -> None:
+        """Let new pictures take the places of those ``pictures``.
+
+        Args:
+            pictures: which places, shape (b,).
+            starts: first trials of the new ones; at other places it means nothing.
+        """
+        there = as_column(pictures)
+        self._trial = torch.where(there, starts, self._trial)
+        self._point = torch.where(there, starts, self._point)
+        self._gradient = torch.where(there, 0, self._gradient)
+        self._direction = torch.where(there, 0, self._direction)
+        self._total = torch.where(pictures, torch.inf, self._total)
+        self._step_length = torch.where(pictures, 1, self._step_length)
+        self._num_cuts = torch.where(pictures, 0, self._num_cuts)
+        self.converged = self.converged & ~pictures
+        self._forget(pictures)
+
+    def keep(self, places: Int[Tensor, " n"]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only."""
+        for name in _STATE:
+            setattr(self, name, getattr(self, name)[places])
+        self._pairs.keep(places)
+        self._precondition.keep(places)
+
     def _has_decreased(self, totals: PerImage) -> Bool[Tensor, " b"]:
         allowed = _SUFFICIENT_DECREASE * self._slope().clamp(max=0)
         return totals <= self._total + allowed
@@ -123,10 +156,13 @@ class BatchedLBFGS:
         """Forget the curvature of pictures that got stuck; stuck without any, they are done."""
         stuck = active & (self._num_cuts >= _MAX_CUTS)
         self.converged = self.converged | (stuck & (self._scale == 0))
-        self._scale = torch.where(stuck, 0, self._scale)
-        self._pairs.forget(stuck)
-        self._precondition.forget(stuck)
+        self._forget(stuck)
         return stuck
+
+    def _forget(self, pictures: Bool[Tensor, " b"]) -> None:
+        self._scale = torch.where(pictures, 0, self._scale)
+        self._pairs.forget(pictures)
+        self._precondition.forget(pictures)
 
     def _turn(self, turning: Bool[Tensor, " b"]) -> None:
         """A new direction, at full length, for those that moved or start again."""

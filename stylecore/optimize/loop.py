@@ -1,21 +1,22 @@
-"""The loop: evaluate, tell the watch, ask the update rule where to go next.
+"""The loop that changes pixels until an objective is small.
 
-A picture that cannot go on (its objective is not finite, its time is up) leaves with an error; its
-neighbours do not notice. What comes back is the best that was seen, since neither rule ends on it.
+Pictures of a batch are minimised together but each on its own, by L-BFGS or Adam. One that is not
+finite, or not made in time, leaves with an error; its neighbours do not notice. What comes back is
+the best that was seen, since neither rule ends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from stylecore.errors import DeadlineError, JobError, NonFiniteError, RowError
+from stylecore.errors import JobError
 from stylecore.optimize.adam import ProjectedAdam
+from stylecore.optimize.findings import Findings, MinimizeResult
 from stylecore.optimize.lbfgs import BatchedLBFGS
 from stylecore.optimize.precondition import FrequencyPreconditioner
 from stylecore.optimize.watch import Watch
@@ -33,22 +34,68 @@ class UpdateRule(Protocol):
     ) -> ImageBatch:
         """The next trial, in [0, 1], from the objective and its gradient at the last one."""
 
+    def enter(self, pictures: Bool[Tensor, " b"], starts: ImageBatch) -> None:
+        """Let new pictures take the places of those ``pictures``."""
 
-@dataclass(frozen=True, eq=False)
-class MinimizeResult:
-    """What a minimisation came to, in the order of the batch.
+    def keep(self, places: Int[Tensor, " n"]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only."""
 
-    Attributes:
-        images: the best seen, in [0, 1], shape (b, 3, h, w).
-        evaluations: how many each picture took part in.
-        totals: objective at ``images``, shape (b,); infinite where none was finite.
-        errors: why a picture was given up, or None.
+
+class Minimization:
+    """Pictures of one size that are minimised together, evaluation by evaluation.
+
+    Args:
+        start: where to begin, clamped to [0, 1], shape (b, 3, h, w); not changed.
+        settings: update rule, and the number of evaluations, which is never exceeded.
+
+    Raises:
+        JobError: the settings leave the number of evaluations open.
     """
 
-    images: ImageBatch
-    evaluations: list[int]
-    totals: PerImage
-    errors: list[RowError | None]
+    def __init__(self, start: ImageBatch, settings: OptimizeSettings) -> None:
+        if settings.num_evaluations is None:
+            raise JobError(
+                "num_evaluations is empty: set it, or validate a whole job with a preset"
+            )
+        self._trial = start.detach().clamp(0, 1)
+        self._rule = _update_rule(self._trial, settings)
+        self.found = Findings(self._trial, settings.num_evaluations)
+
+    def step(self, objective: Callable[[ImageBatch], PerImage]) -> PerImage:
+        """Evaluate everybody once, and move those on who are still in the running.
+
+        Args:
+            objective: of the batch, one value a picture, each a function of that picture alone.
+
+        Returns:
+            The objective where it was evaluated, shape (b,).
+        """
+        totals, gradients = _evaluate(objective, self._trial)
+        self.found.note(self._trial, totals, gradients)
+        if self.found.active.any():
+            self._trial = self._rule.propose(totals, gradients, self.found.active)
+            self.found.active = self.found.active & ~self._rule.converged
+        return totals
+
+    def enter(self, places: Sequence[int], starts: ImageBatch) -> None:
+        """Let new pictures take the places of finished ones.
+
+        Args:
+            places: distinct places of the batch.
+            starts: where they begin, in the order of ``places``, shape (n, 3, h, w).
+        """
+        begun = self._trial.clone()
+        begun[list(places)] = starts.detach().clamp(0, 1)
+        self._rule.enter(self.found.at(places), begun)
+        self.found.enter(places, begun)
+        self._trial = begun
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only, in that order."""
+        chosen = torch.tensor(list(places), dtype=torch.long, device=self._trial.device)
+        self._trial = self._trial[chosen]
+        self._rule.keep(chosen)
+        self.found.keep(chosen)
 
 
 def minimize(
@@ -57,44 +104,38 @@ def minimize(
     settings: OptimizeSettings,
     watch: Watch,
 ) -> MinimizeResult:
-    """Lower an objective over pictures in [0, 1], each picture on its own.
+    """Lower an objective over a batch of pictures in [0, 1] that stays as it is.
 
     Args:
-        objective: of a batch, one value a picture, each a function of that picture alone.
-        start: where to begin, clamped to [0, 1], shape (b, 3, h, w); not changed.
-        settings: update rule, and the number of evaluations, which is never exceeded.
-        watch: progress, stop flag, deadline (of every picture of the batch).
+        objective: as for ``Minimization.step``.
+        start: as for ``Minimization``.
+        settings: as for ``Minimization``.
+        watch: progress, with places in the batch as keys; stop flag; deadline.
 
     Raises:
         RunStoppedError: the watch's stop flag was set.
         JobError: the settings leave the number of evaluations open.
     """
-    num_evaluations = _num_evaluations(settings)
-    trial = start.detach().clamp(0, 1)
-    rule = _update_rule(trial, settings)
-    found = _Findings(trial)
-    for evaluation in range(1, num_evaluations + 1):
+    batch = Minimization(start, settings)
+    places = range(len(start))
+    while batch.found.active.any():
         watch.check_stop()
         if watch.is_late():
-            found.give_up_late(evaluation - 1, num_evaluations)
+            batch.found.give_up_late(batch.found.active)
             break
-        totals, gradients = _evaluate(objective, trial)
-        found.note(trial, totals, gradients)
-        if watch.on_evaluation is not None:
-            watch.on_evaluation(evaluation, totals)
-        if evaluation == num_evaluations:
-            break
-        trial = rule.propose(totals, gradients, found.active)
-        found.active &= ~rule.converged
-        if not found.active.any():
-            break
-    return found.result()
+        taking_part = batch.found.active
+        totals = batch.step(objective)
+        report(watch, batch, totals, {place: place for place in places if taking_part[place]})
+    return batch.found.result(places)
 
 
-def _num_evaluations(settings: OptimizeSettings) -> int:
-    if settings.num_evaluations is None:
-        raise JobError("num_evaluations is empty: set it, or validate a whole job with a preset")
-    return settings.num_evaluations
+def report(watch: Watch, batch: Minimization, totals: PerImage, key_at: Mapping[int, int]) -> None:
+    """Tell a watch what an evaluation came to, for the pictures at those places of the batch."""
+    if watch.on_evaluation is None:
+        return
+    evaluations, values = batch.found.evaluations.tolist(), totals.tolist()
+    for place, key in key_at.items():
+        watch.on_evaluation(key, evaluations[place], values[place])
 
 
 def _update_rule(start: ImageBatch, settings: OptimizeSettings) -> UpdateRule:
@@ -112,48 +153,3 @@ def _evaluate(
         totals = objective(variables)
         (gradients,) = torch.autograd.grad(totals.sum(), variables)
     return totals.detach(), gradients
-
-
-class _Findings:
-    """The best of each picture so far, and who is still in the running."""
-
-    def __init__(self, start: ImageBatch) -> None:
-        self.active: Bool[Tensor, " b"] = torch.ones_like(start[:, 0, 0, 0], dtype=torch.bool)
-        self._best = start
-        self._totals = torch.full_like(start[:, 0, 0, 0], torch.inf)
-        self._evaluations = torch.zeros_like(self.active, dtype=torch.long)
-        self._errors: list[RowError | None] = [None] * len(start)
-
-    def note(self, trial: ImageBatch, totals: PerImage, gradients: ImageBatch) -> None:
-        """Take in an evaluation."""
-        self._evaluations += self.active
-        is_finite = totals.isfinite() & gradients.isfinite().flatten(start_dim=1).all(dim=1)
-        self._give_up(self.active & ~is_finite, _non_finite)
-        is_best = self.active & (totals < self._totals)
-        self._best = torch.where(is_best.view(-1, 1, 1, 1), trial, self._best)
-        self._totals = torch.where(is_best, totals, self._totals)
-
-    def give_up_late(self, num_done: int, num_wanted: int) -> None:
-        """The time is up for everybody who is still in the running."""
-        reason = (
-            f"the time for one picture ran out after {num_done} of {num_wanted} evaluations: "
-            "allow more (limits.picture_seconds), or fewer pixels or evaluations"
-        )
-        self._give_up(self.active, lambda _: DeadlineError("", reason))
-
-    def result(self) -> MinimizeResult:
-        """What has been found."""
-        return MinimizeResult(self._best, self._evaluations.tolist(), self._totals, self._errors)
-
-    def _give_up(self, leaving: Bool[Tensor, " b"], error_after: Callable[[int], RowError]) -> None:
-        for index in leaving.nonzero().flatten().tolist():
-            self._errors[index] = error_after(int(self._evaluations[index]))
-        self.active = self.active & ~leaving
-
-
-def _non_finite(evaluation: int) -> RowError:
-    return NonFiniteError(
-        "",
-        f"the objective or its gradient is not a finite number at evaluation {evaluation}: "
-        "lower style_weight, content_weight or tv_weight, or use other encoder weights",
-    )

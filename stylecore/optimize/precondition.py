@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from stylecore.types import ImageBatch
@@ -77,6 +77,12 @@ class FrequencyPreconditioner:
         self._steps[pictures] = 0
         self._changes[pictures] = 0
         self._fitted[pictures] = self._prior
+        self._gains = self._spread()
+
+    def keep(self, places: Int[Tensor, " n"]) -> None:
+        """Go on with the pictures at those ``places`` of the batch only."""
+        self._steps, self._changes = self._steps[places], self._changes[places]
+        self._fitted = self._fitted[places]
         self._gains = self._spread()
 
     def _spread(self) -> Float[Tensor, "b 3 3 h w"]:

@@ -11,8 +11,9 @@ import torch
 from stylecore.images.codec import RgbImage, resample
 from stylecore.images.color import match_color
 from stylecore.images.tensors import to_batch
-from stylecore.types import ImageBatch
+from stylecore.types import ImageBatch, Mask
 
+_LEAST_SHARE: Final = 1e-12  # keeps places where no painting goes from dividing by zero
 Init = Literal["content", "noise", "color-matched", "image"]
 
 
@@ -24,11 +25,13 @@ class StartInputs:
         styles: paintings, each of shape (1, 3, h, w) of any size, with their weights.
         image: the picture to start from, for ``image``.
         seed: for ``noise``.
+        masks: where each painting goes, shape (1, 1, h, w), in [0, 1]; empty: all are everywhere.
     """
 
     styles: Sequence[tuple[ImageBatch, float]]
     image: RgbImage | None
     seed: int
+    masks: Sequence[Mask] = ()
 
 
 def make_start(init: Init, contents: ImageBatch, inputs: StartInputs) -> ImageBatch:
@@ -62,11 +65,17 @@ def _noise(contents: ImageBatch, inputs: StartInputs) -> ImageBatch:
 
 
 def _color_matched(contents: ImageBatch, inputs: StartInputs) -> ImageBatch:
-    """The photographs in the colors of the style, by weight where there are several."""
-    total_weight = sum(weight for _, weight in inputs.styles)
-    matched = torch.zeros_like(contents)
-    for style, weight in inputs.styles:
-        matched += match_color(contents, style) * (weight / total_weight)
+    """The photographs in the colors of the style, by weight where there are several.
+
+    With masks, by weight among those that are there; where none is, it is the photograph.
+    """
+    masks = inputs.masks or [contents.new_ones(1, 1, 1, 1)] * len(inputs.styles)
+    shares = [mask * weight for mask, (_, weight) in zip(masks, inputs.styles, strict=True)]
+    cover = torch.cat(list(masks)).amax(dim=0)
+    scale = cover / torch.cat(shares).sum(dim=0).clamp(min=_LEAST_SHARE)
+    matched = contents * (1 - cover)
+    for (style, _), share in zip(inputs.styles, shares, strict=True):
+        matched += match_color(contents, style) * (share * scale)
     return matched
 
 

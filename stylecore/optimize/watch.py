@@ -1,4 +1,4 @@
-"""How a caller follows a minimisation and ends it: progress, a stop flag and a deadline.
+"""How a caller follows the making of pictures and ends it: progress, a stop flag, a deadline.
 
 Without torch, so that what only rehearses a job need not load it.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stylecore.errors import RunStoppedError
 
 if TYPE_CHECKING:
-    from stylecore.types import PerImage
+    from stylecore.images.codec import RgbImage
 
 
 def _never() -> bool:
@@ -25,13 +25,17 @@ class Watch:
     """What happens between two evaluations of the objective.
 
     Attributes:
-        on_evaluation: called after each evaluation with its number, from 1, and the totals of the
-            batch; those of pictures that are finished mean nothing.
+        on_evaluation: called for each picture after each evaluation, with its key, how many it
+            has taken part in, and its total.
+        save_every: evaluations between two intermediate pictures; 0: there are none.
+        on_picture: called with a picture's key, its evaluations, and the best of it so far.
         should_stop: asked before each evaluation; true ends the work with ``RunStoppedError``.
         deadline: on the clock of ``time.monotonic``, in seconds; None is never.
     """
 
-    on_evaluation: Callable[[int, PerImage], None] | None = None
+    on_evaluation: Callable[[int, int, float], None] | None = None
+    save_every: int = 0
+    on_picture: Callable[[int, int, RgbImage], None] | None = None
     should_stop: Callable[[], bool] = _never
     deadline: float | None = None
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from stylecore.perception.encoder import Encoder
 from stylecore.perception.losses import content_loss, gram_matrix, style_loss, total_variation
 from stylecore.perception.targets import ContentTarget, RegionTarget, StyleTarget
-from stylecore.types import FeatureMap, ImageBatch, PerImage
+from stylecore.types import GramMatrix, ImageBatch, PerImage
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,19 @@ class ObjectiveValue:
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """What the losses of pictures are made of, before anything is weighted.
+
+    Attributes:
+        contents: content layer to content loss, shape (b,).
+        grams: of each region, style layer to Gram matrix, shape (b, c, c).
+    """
+
+    contents: Mapping[str, PerImage]
+    grams: Sequence[Mapping[str, GramMatrix]]
+
+
+@dataclass(frozen=True, eq=False)
 class Objective:
     """What a batch of pictures should come close to.
 
@@ -75,10 +88,8 @@ class Objective:
 
     def __call__(self, images: ImageBatch) -> ObjectiveValue:
         """Losses of pictures of shape (b, 3, h, w), in one pass through the network."""
-        layers = [*self.content.features, *self.style.layers]
-        features = self.encoder(images, layers)
-        content = self._content_loss(features)
-        style = self._style_loss(features)
+        measured = self._measure(images)
+        content, style = self._content_loss(measured), self._style_loss(measured)
         tv = total_variation(images)
         weights = self.weights
         total = weights.content * content + weights.style * style + weights.tv * tv
@@ -90,30 +101,42 @@ class Objective:
         chosen = torch.as_tensor(indices, dtype=torch.long, device=device)
         return replace(self, content=self.content.select(chosen), style=self.style.select(chosen))
 
-    def _content_loss(self, features: Mapping[str, FeatureMap]) -> PerImage:
-        weights = self.weights.content_layers
-        losses = [
-            weights.get(name, 1.0) * content_loss(features[name], target)
+    def _measure(self, images: ImageBatch) -> Measured:
+        features = self.encoder(images, [*self.content.features, *self.style.layers])
+        contents = {
+            name: content_loss(features[name], target)
             for name, target in self.content.features.items()
+        }
+        grams = [
+            {
+                name: gram_matrix(features[name], region.guides.get(name), self.style.is_centred)
+                for name in self.style.layers
+            }
+            for region in self.style.regions
         ]
+        return Measured(contents, grams)
+
+    def _content_loss(self, measured: Measured) -> PerImage:
+        weights = self.weights.content_layers
+        losses = [weights.get(name, 1.0) * loss for name, loss in measured.contents.items()]
         return torch.stack(losses).sum(dim=0)
 
-    def _style_loss(self, features: Mapping[str, FeatureMap]) -> PerImage:
+    def _style_loss(self, measured: Measured) -> PerImage:
         weights = self.weights.style_layers
         losses = [
-            region.weight * weights.get(name, 1.0) * self._region_loss(region, name, features[name])
-            for region in self.style.regions
-            for name in self.style.layers
+            region.weight * weights.get(name, 1.0) * _region_loss(region, name, gram)
+            for region, grams in zip(self.style.regions, measured.grams, strict=True)
+            for name, gram in grams.items()
         ]
         return torch.stack(losses).sum(dim=0)
 
-    def _region_loss(self, region: RegionTarget, layer: str, features: FeatureMap) -> PerImage:
-        """Style loss of one region at one layer, times the region's share of the picture.
 
-        The share, which is not in Gatys et al. 2017, makes the style weigh as much against the
-        content in each pixel of a region as in a picture that is all of one style.
-        """
-        guide = region.guides.get(layer)
-        gram = gram_matrix(features, guide, self.style.is_centred)
-        loss = style_loss(gram, region.grams[layer])
-        return loss if guide is None else guide.square().mean(dim=(1, 2, 3)) * loss
+def _region_loss(region: RegionTarget, layer: str, gram: GramMatrix) -> PerImage:
+    """Style loss of one region at one layer, times the region's share of the picture.
+
+    The share, which is not in Gatys et al. 2017, makes the style weigh as much against the
+    content in each pixel of a region as in a picture that is all of one style.
+    """
+    loss = style_loss(gram, region.grams[layer])
+    guide = region.guides.get(layer)
+    return loss if guide is None else guide.square().mean(dim=(1, 2, 3)) * loss

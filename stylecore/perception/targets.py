@@ -126,28 +126,6 @@ def make_content_target(
     return ContentTarget(encoder(contents, layers))
 
 
-def make_style_target(
-    encoder: Encoder,
-    styles: Sequence[tuple[ImageBatch, float]],
-    layers: Sequence[str],
-    is_centred: bool = False,
-) -> StyleTarget:
-    """Statistics of one style, or of a blend of several, for the whole picture.
-
-    Args:
-        encoder: on the device of the images.
-        styles: one or more pairs of a painting, shape (1, 3, h, w) of any size, and its weight;
-            only the ratios of the weights matter.
-        layers: style layers.
-        is_centred: whether to compare covariances instead of Gram matrices.
-
-    Raises:
-        JobError: a layer does not exist.
-    """
-    region = Region([Painting(image, weight) for image, weight in styles])
-    return make_region_target(encoder, [region], layers, is_centred)
-
-
 @torch.no_grad()
 def make_region_target(
     encoder: Encoder, regions: Sequence[Region], layers: Sequence[str], is_centred: bool = False

@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from stylecore.images.tensors import pad_to_minimum
 from stylecore.images.tiling import drop_halo, plan_tiles, take_core, take_tile
-from stylecore.perception.averages import Averages, Means
+from stylecore.perception.averages import Averages
 from stylecore.perception.encoder import Encoder
-from stylecore.perception.losses import style_loss, total_variation
-from stylecore.perception.objective import Objective, ObjectiveValue
+from stylecore.perception.objective import Measured, Objective
 from stylecore.perception.reach import find_geometry
 from stylecore.perception.targets import (
     ContentTarget,
@@ -30,14 +28,15 @@ from stylecore.perception.targets import (
     make_guides,
     make_region_target,
 )
-from stylecore.types import FeatureMap, GramMatrix, ImageBatch, PerImage
+from stylecore.types import FeatureMap, GramMatrix, ImageBatch
 
 
 @dataclass(frozen=True, eq=False)
 class TiledObjective(Objective):
     """What ``Objective`` computes, but for rounding, in the memory of one tile.
 
-    A gradient can be taken once, not differentiated again.
+    A gradient can be taken once, not differentiated again. Calling it raises JobError if the
+    encoder's features cannot be had by tiles.
 
     Attributes:
         core_px: longest side of what a tile is responsible for; a multiple of 16. What it sees
@@ -46,44 +45,19 @@ class TiledObjective(Objective):
 
     core_px: int = field(kw_only=True)
 
-    def __call__(self, images: ImageBatch) -> ObjectiveValue:
-        """As ``Objective``.
-
-        Raises:
-            JobError: the encoder's features cannot be had by tiles.
-        """
-        averages = self._averages()
-        means = averages.over_tiles(images, self.core_px)
-        content = self._tiled_content_loss(means)
-        style = self._tiled_style_loss(averages, means)
-        tv = total_variation(images)
-        weights = self.weights
-        total = weights.content * content + weights.style * style + weights.tv * tv
-        return ObjectiveValue(total, content, style, tv)
-
-    def _averages(self) -> Averages:
+    def _measure(self, images: ImageBatch) -> Measured:
         style = self.style
         guides = [region.guides for region in style.regions]
-        return Averages(self.encoder, style.layers, guides, style.is_centred, self.content.features)
-
-    def _tiled_content_loss(self, means: Means) -> PerImage:
-        weights = self.weights.content_layers
-        losses = [
-            weights.get(name, 1.0) * means["content", 0, name] for name in self.content.features
+        averages = Averages(
+            self.encoder, style.layers, guides, style.is_centred, self.content.features
+        )
+        means = averages.over_tiles(images, self.core_px)
+        contents = {name: means["content", 0, name] for name in self.content.features}
+        grams = [
+            {name: averages.gram(means, region, name) for name in style.layers}
+            for region in range(len(guides))
         ]
-        return torch.stack(losses).sum(dim=0)
-
-    def _tiled_style_loss(self, averages: Averages, means: Means) -> PerImage:
-        weights = self.weights.style_layers
-        losses = [
-            region.weight
-            * weights.get(name, 1.0)
-            * _share_of_picture(region, name)
-            * style_loss(averages.gram(means, index, name), region.grams[name])
-            for index, region in enumerate(self.style.regions)
-            for name in self.style.layers
-        ]
-        return torch.stack(losses).sum(dim=0)
+        return Measured(contents, grams)
 
 
 @torch.no_grad()
@@ -159,9 +133,3 @@ def _measure_painting(
     averages = Averages(encoder, layers, [guides], is_centred, {})
     means = averages.over_tiles(painting.image, core_px)
     return {name: averages.gram(means, 0, name) for name in layers}
-
-
-def _share_of_picture(region: RegionTarget, layer: str) -> Tensor | float:
-    """By which ``Objective`` multiplies a region's style loss, shape (b,) or (1,)."""
-    guide = region.guides.get(layer)
-    return 1.0 if guide is None else guide.square().mean(dim=(1, 2, 3))

@@ -6,19 +6,21 @@ Nothing here imports torch until a method needs it: ``identity`` rehearses a who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer.cascade import CascadeStylizer
 from stylecore.stylizer.identity import IdentityStylizer
-from stylecore.stylizer.protocol import Content, Stylized, Stylizer, StylizerInputs
+from stylecore.stylizer.protocol import (
+    Content,
+    StylePainting,
+    Stylized,
+    Stylizer,
+    StylizerInputs,
+)
 
-if TYPE_CHECKING:
-    from stylecore.images.codec import RgbImage
-
-__all__ = ["Content", "Stylized", "Stylizer", "StylizerInputs", "build_stylizer"]
+__all__ = ["Content", "StylePainting", "Stylized", "Stylizer", "StylizerInputs", "build_stylizer"]
 
 _NO_INPUTS = StylizerInputs()
 _UNWATCHED = Watch()
@@ -26,7 +28,7 @@ _UNWATCHED = Watch()
 
 def build_stylizer(
     job: StylizeJob,
-    styles: Sequence[tuple[RgbImage, float]],
+    styles: Sequence[StylePainting],
     inputs: StylizerInputs = _NO_INPUTS,
     watch: Watch = _UNWATCHED,
 ) -> Stylizer:
@@ -34,8 +36,8 @@ def build_stylizer(
 
     Args:
         job: its method, settings, seed, device and limits.
-        styles: paintings at full size with their weights; more than one are blended, or with
-            ``cascade`` applied one after another.
+        styles: paintings; more than one are blended, or go where a photograph's masks say, or
+            with ``cascade`` are applied one after another.
         inputs: files that the settings name.
         watch: progress and stop flag; a deadline comes on top of ``limits.picture_seconds``.
 

@@ -28,5 +28,5 @@ class IdentityStylizer:
             self._watch.check_stop()
             yield Stylized(content.key, content.pixels)
 
-    def score(self, content: RgbImage, picture: RgbImage) -> None:
+    def score(self, content: Content, picture: RgbImage) -> None:
         """A copy has no quality to measure."""

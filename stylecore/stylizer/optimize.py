@@ -1,40 +1,39 @@
 """The method of Gatys et al. 2016: each photograph's pixels are changed until it has the style.
 
-Photographs are worked on one at a time; ``minimize`` takes batches of one size.
+``Pool`` works on several photographs of one size at once.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 from typing import Final
 
 import torch
 from torch import nn
 
+from stylecore.batch.estimate import PixelWork
 from stylecore.config import StylizeJob
-from stylecore.errors import JobError, NonFiniteError, OutOfMemoryError
+from stylecore.errors import JobError
 from stylecore.images.codec import RgbImage
-from stylecore.images.tensors import crop, from_batch, to_batch
+from stylecore.images.tensors import to_batch
 from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
 from stylecore.metrics.tiled import TiledLpips
-from stylecore.optimize.loop import MinimizeResult, minimize
-from stylecore.optimize.starts import StartInputs, make_start
+from stylecore.optimize.pool import Candidate, Pool
 from stylecore.optimize.watch import Watch
 from stylecore.perception.encoder import Encoder, build_encoder
 from stylecore.perception.layers import check_layers
+from stylecore.perception.tiled import TiledObjective
 from stylecore.perception.weights import load_weights
 from stylecore.settings import EncoderName, OptimizeSettings, Pooling, Smoothing
-from stylecore.stylizer.protocol import Content, Stylized, StylizerInputs
+from stylecore.stylizer.course import Courses
+from stylecore.stylizer.protocol import Content, StylePainting, Stylized, StylizerInputs
 from stylecore.stylizer.subject import Studio
+from stylecore.stylizer.tiles import choose_batch_size, free_memory_bytes
 from stylecore.types import ImageBatch
 
-# Small steps from the photograph, without curvature that may have been learned from overflow.
-_SAFER: Final = {"optimizer": "adam", "init": "content"}
-_SAFER_NOTE: Final = "made again with Adam from the photograph: the objective was not finite"
+# Where the job leaves it open. A CPU has nothing to gain from more (docs/benchmarks.md).
+_BATCH_SIZES: Final[Mapping[str, int]] = {"cpu": 1, "cuda": 8}
 _KEPT_ENCODERS: Final = 4
 _LPIPS_NETWORK: Final[tuple[EncoderName, Pooling]] = ("vgg16", "max")
 
@@ -44,7 +43,7 @@ class OptimizeStylizer:
 
     Args:
         job: its settings, seed, device and limits.
-        styles: paintings at full size with their weights.
+        styles: paintings at full size.
         inputs: files that the settings name.
         watch: progress, stop flag, and a deadline on top of ``limits.picture_seconds``.
         encoder: in place of the one that the settings name.
@@ -56,7 +55,7 @@ class OptimizeStylizer:
     def __init__(
         self,
         job: StylizeJob,
-        styles: Sequence[tuple[RgbImage, float]],
+        styles: Sequence[StylePainting],
         inputs: StylizerInputs,
         watch: Watch,
         encoder: Encoder | None = None,
@@ -74,48 +73,37 @@ class OptimizeStylizer:
         self._studio = Studio(self._encoder, settings, styles, self._device)
 
     def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
-        """As ``Stylizer.stylize``, in order."""
-        for content in contents:
-            yield self._stylize_one(content)
+        """As ``Stylizer.stylize``; several photographs of one size are worked on at once."""
+        courses = Courses(self._job, self._studio, self._inputs, self._watch)
+        candidates = courses.begin(contents)
+        pool = Pool(candidates, self._capacity, courses.follow_up, self._watch)
+        for candidate, result in pool.run():
+            yield courses.finish(candidate, result)
+            yield from courses.take_refused()
+        yield from courses.take_refused()
 
-    def score(self, content: RgbImage, picture: RgbImage) -> QualityScores:
+    def score(self, content: Content, picture: RgbImage) -> QualityScores:
         """As ``Stylizer.score``, with the losses that the picture was, or would be, made for."""
         subject = self._studio.prepare(content)
-        photograph, made = self._to_batch(content), self._to_batch(picture)
+        photograph, made = self._to_batch(content.pixels), self._to_batch(picture)
         view = self._studio.view
         core_px = self._studio.core_px(content)
         distance = self._lpips if core_px is None else TiledLpips(self._lpips, core_px)
         return score_picture(view(photograph), view(made), subject.objective, distance)
 
-    def _stylize_one(self, content: Content) -> Stylized:
-        self._watch.check_stop()
-        height, width, _ = content.pixels.shape
-        try:
-            result, note = self._minimize(content.pixels), None
-            if isinstance(result.errors[0], NonFiniteError):
-                result, note = self._minimize(content.pixels, _SAFER), _SAFER_NOTE
-        except OutOfMemoryError as too_large:
-            return Stylized(content.key, None, error=too_large)
-        except (MemoryError, RuntimeError) as fault:
-            if not _is_memory_fault(fault):
-                raise
-            return Stylized(content.key, None, error=_out_of_memory(height, width))
-        (error,), (evaluations,) = result.errors, result.evaluations
-        if error is not None:
-            return Stylized(content.key, None, evaluations, error)
-        (picture,) = from_batch(crop(result.images, height, width))
-        return Stylized(content.key, picture, evaluations, note=note)
-
-    def _minimize(
-        self, image: RgbImage, changes: Mapping[str, object] = MappingProxyType({})
-    ) -> MinimizeResult:
-        watch = self._watch_of_one()
-        subject = self._studio.prepare(image)
-        settings = self._job.optimize.model_copy(update=dict(changes))
-        inputs = StartInputs(subject.style.paintings, self._inputs.init, self._job.seed)
-        start = make_start(settings.init, subject.photograph, inputs)
-        result = minimize(lambda images: subject.objective(images).total, start, settings, watch)
-        return replace(result, images=subject.finish(result.images))
+    def _capacity(self, candidate: Candidate) -> int:
+        """How many such pictures to work on at once."""
+        if isinstance(candidate.objective, TiledObjective):
+            return 1
+        height_px, width_px = candidate.start.shape[-2:]
+        settings, objective = candidate.settings, candidate.objective
+        num_masks = sum(bool(region.guides) for region in objective.style.regions)
+        num_evaluations = settings.num_evaluations or 1
+        work = PixelWork(
+            settings.encoder, height_px, width_px, num_evaluations, num_masks=num_masks
+        )
+        most = self._job.batch_size or _BATCH_SIZES[self._device.type]
+        return choose_batch_size(work, most, free_memory_bytes(self._device))
 
     @cached_property
     def _lpips(self) -> nn.Module:
@@ -131,16 +119,6 @@ class OptimizeStylizer:
 
     def _to_batch(self, image: RgbImage) -> ImageBatch:
         return to_batch([image]).to(self._device)
-
-    def _watch_of_one(self) -> Watch:
-        """The watch with the deadline of the picture that starts now, if that is earlier."""
-        seconds = self._job.limits.picture_seconds
-        if seconds is None:
-            return self._watch
-        deadline = time.monotonic() + seconds
-        if self._watch.deadline is not None:
-            deadline = min(deadline, self._watch.deadline)
-        return replace(self._watch, deadline=deadline)
 
 
 def _load_encoder(settings: OptimizeSettings, data: bytes | None, device: torch.device) -> Encoder:
@@ -168,14 +146,3 @@ def _find_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= num_cuda:
         raise JobError(f"device {name} is not here ({num_cuda} CUDA devices): use auto or cpu")
     return device
-
-
-def _is_memory_fault(fault: Exception) -> bool:
-    """Whether memory ran out. On the CPU torch has no class of its own for that."""
-    is_torch = isinstance(fault, torch.OutOfMemoryError)
-    return is_torch or isinstance(fault, MemoryError) or "can't allocate memory" in str(fault)
-
-
-def _out_of_memory(height: int, width: int) -> OutOfMemoryError:
-    reason = f"{width} x {height} px do not fit in memory: lower max_side_px"
-    return OutOfMemoryError("", reason)

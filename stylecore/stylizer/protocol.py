@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from stylecore.errors import RowError
+from stylecore.images.codec import GrayImage, RgbImage
+from stylecore.images.masks import resize_mask
+from stylecore.images.resize import resize_content
 
 if TYPE_CHECKING:
-    from stylecore.images.codec import RgbImage
     from stylecore.metrics.quality import QualityScores
 
 
@@ -20,10 +22,35 @@ class Content:
     Attributes:
         key: whatever the caller tells it by.
         pixels: already at the size of the output, shape (h, w, 3).
+        masks: where each painting of the style goes, in their order: white is where it does, and
+            None everywhere. Shape (h, w). Without any, all paintings are blended everywhere.
     """
 
     key: int
     pixels: RgbImage
+    masks: tuple[GrayImage | None, ...] = ()
+
+
+def content_at(content: Content, max_side_px: int) -> Content:
+    """The photograph and its masks with no side longer than ``max_side_px``."""
+    pixels = resize_content(content.pixels, max_side_px)
+    masks = tuple(mask if mask is None else resize_mask(mask, pixels) for mask in content.masks)
+    return Content(content.key, pixels, masks)
+
+
+@dataclass(frozen=True, eq=False)
+class StylePainting:
+    """A painting of a style, at full size.
+
+    Attributes:
+        pixels: shape (h, w, 3).
+        weight: only its ratio to the weights of the style's other paintings matters.
+        mask: white is the part of it that counts, shape (h, w); None is all of it.
+    """
+
+    pixels: RgbImage
+    weight: float = 1.0
+    mask: GrayImage | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +63,7 @@ class Stylized:
         evaluations: of the objective; None where the method has none.
         error: why there is no picture; it names no URI, since a stylizer knows none.
         note: what a reader of the outcome should know about how it was made.
+        seconds: its share of the device's time; None where that was not measured.
     """
 
     key: int
@@ -43,6 +71,7 @@ class Stylized:
     evaluations: int | None = None
     error: RowError | None = None
     note: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +97,10 @@ class Stylizer(Protocol):
             RunStoppedError: the watch's stop flag was set.
         """
 
-    def score(self, content: RgbImage, picture: RgbImage) -> QualityScores | None:
+    def score(self, content: Content, picture: RgbImage) -> QualityScores | None:
         """Measured quality of a picture, whoever made it; None where the method has no measure.
 
         Args:
-            content: at the size of the picture, shape (h, w, 3).
+            content: its photograph and masks.
             picture: shape (h, w, 3).
         """

@@ -3,27 +3,33 @@
 A style's statistics are measured once for each size and kept, unless the photograph's colors are to
 be kept: then the paintings are recolored after it first (Gatys et al. 2016, "Preserving Color in
 Neural Artistic Style Transfer", arXiv:1606.05897), and the statistics are of that photograph alone.
+Where each painting of a style goes is said by the masks of each photograph (Gatys et al. 2017,
+arXiv:1611.07865).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
 import torch
 
 from stylecore.batch.estimate import PixelWork
-from stylecore.images.codec import RgbImage
+from stylecore.errors import JobError
+from stylecore.images.codec import GrayImage
 from stylecore.images.color import (
     luminance_of,
     match_color_cholesky,
     match_histogram,
     with_color_of,
 )
+from stylecore.images.masks import resize_mask
 from stylecore.images.resize import resize_style
 from stylecore.images.tensors import pad_to_minimum, to_batch
+from stylecore.images.tiling import ALIGNMENT_PX
 from stylecore.perception.encoder import Encoder
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK
 from stylecore.perception.objective import LossWeights, Objective
@@ -33,7 +39,8 @@ from stylecore.perception.targets import (
     Region,
     StyleTarget,
     make_content_target,
-    make_style_target,
+    make_region_target,
+    place_regions,
 )
 from stylecore.perception.tiled import (
     TiledObjective,
@@ -41,19 +48,27 @@ from stylecore.perception.tiled import (
     make_tiled_region_target,
 )
 from stylecore.settings import KeepColor, OptimizeSettings
-from stylecore.stylizer.tiles import choose_core_px, free_memory_bytes
-from stylecore.types import ImageBatch
+from stylecore.stylizer.protocol import Content, StylePainting
+from stylecore.stylizer.tiles import SMALLEST_CORE_PX, choose_core_px, free_memory_bytes
+from stylecore.types import ImageBatch, Mask
 
-_KEPT_SIZES: Final = 4
-Paintings = Sequence[tuple[ImageBatch, float]]
+_KEPT_SIZES: Final = 8
+_LEAST_SHARE: Final = 1e-12  # keeps masks that are black all over from dividing by zero
 
 
 @dataclass(frozen=True, eq=False)
 class StyleAtSize:
-    """A style at one size of the output: its paintings and their statistics."""
+    """A style at one size of the output.
 
-    paintings: Paintings
+    Attributes:
+        paintings: with their weights.
+        target: their statistics.
+        masks: where each painting goes, shape (1, 1, h, w), in [0, 1]; empty: all are everywhere.
+    """
+
+    paintings: Sequence[tuple[ImageBatch, float]]
     target: StyleTarget
+    masks: Sequence[Mask] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +87,7 @@ class Studio:
     Args:
         encoder: on the device to work on.
         settings: layers, weights, style scale and whose colors.
-        styles: paintings at full size with their weights.
+        styles: paintings at full size.
         device: to work on.
     """
 
@@ -80,65 +95,102 @@ class Studio:
         self,
         encoder: Encoder,
         settings: OptimizeSettings,
-        styles: Sequence[tuple[RgbImage, float]],
+        styles: Sequence[StylePainting],
         device: torch.device,
     ) -> None:
         self._encoder = encoder
         self._settings = settings
         self._styles = styles
         self._device = device
+        self._largest_core_px: int | None = None  # once memory proved to be less than it seemed
         # Photographs of one bucket come in few sizes, mostly in one.
         self._style_at = lru_cache(_KEPT_SIZES)(self._measure_at)
 
-    def core_px(self, image: RgbImage) -> int | None:
+    def core_px(self, content: Content) -> int | None:
         """Longest side of the tiles for a picture of that size; None: it goes through whole.
 
         Raises:
             OutOfMemoryError: it does not fit in memory even by tiles.
         """
         settings = self._settings
-        has_tiles = settings.encoder in CONVOLUTIONS_PER_BLOCK and settings.smoothing == "none"
-        if settings.tile_px is not None or not has_tiles:
+        if settings.tile_px is not None or not self._has_tiles():
             return settings.tile_px
-        height_px, width_px = image.shape[:2]
-        work = PixelWork(settings.encoder, height_px, width_px, settings.num_evaluations or 1)
+        height_px, width_px = content.pixels.shape[:2]
+        evaluations, num_masks = settings.num_evaluations or 1, len(content.masks)
+        work = PixelWork(settings.encoder, height_px, width_px, evaluations, num_masks=num_masks)
         halo_px = find_geometry(self._encoder, settings.style_layers).halo_px
-        return choose_core_px(work, halo_px, free_memory_bytes(self._device))
+        core_px = choose_core_px(work, halo_px, free_memory_bytes(self._device))
+        sizes = [size for size in (core_px, self._largest_core_px) if size is not None]
+        return min(sizes, default=None)
 
-    def prepare(self, image: RgbImage) -> Subject:
+    def use_smaller_tiles(self, content: Content) -> bool:
+        """From now on, tiles of half the size of those that pictures of that size had.
+
+        Returns:
+            Whether there are such tiles.
+        """
+        present_px = self.core_px(content) or max(content.pixels.shape[:2])
+        smaller_px = present_px // 2 // ALIGNMENT_PX * ALIGNMENT_PX
+        if self._settings.tile_px or not self._has_tiles() or smaller_px < SMALLEST_CORE_PX:
+            return False
+        self._largest_core_px = smaller_px
+        return True
+
+    def _has_tiles(self) -> bool:
+        """Whether the network's features can be had by tiles."""
+        settings = self._settings
+        return settings.encoder in CONVOLUTIONS_PER_BLOCK and settings.smoothing == "none"
+
+    def prepare(self, content: Content) -> Subject:
         """A photograph, at the size of the output, with what it is optimized towards.
 
         Raises:
+            JobError: there are masks, but not one for each painting.
             OutOfMemoryError: it does not fit in memory even by tiles.
         """
+        image, masks = content.pixels, self._masks(content)
         photograph = pad_to_minimum(to_batch([image]).to(self._device))
-        longest_side_px, core_px = max(image.shape[:2]), self.core_px(image)
-        if self._settings.keep_color == "luminance":
-            return self._prepare_gray(photograph, longest_side_px, core_px)
-        recolor = _RECOLOR.get(self._settings.keep_color)
-        if recolor is None:
-            style = self._style_at(longest_side_px, core_px)
-        else:
-            paintings = self._paintings(longest_side_px)
-            recolored = [(recolor(image, photograph), weight) for image, weight in paintings]
-            style = self._measure(recolored, core_px)
-        return Subject(photograph, style, self._objective(photograph, style, core_px), _as_it_is)
-
-    def _prepare_gray(
-        self, photograph: ImageBatch, longest_side_px: int, core_px: int | None
-    ) -> Subject:
-        """Only the luminance takes the style; the color comes back at the end."""
-        gray = _gray(photograph)
-        paintings = [
-            (match_histogram(_gray(image), gray), weight)
-            for image, weight in self._paintings(longest_side_px)
-        ]
-        style = self._measure(paintings, core_px)
+        is_gray = self._settings.keep_color == "luminance"
+        seen = _gray(photograph) if is_gray else photograph
+        core_px = self.core_px(content)
+        at = _Measuring(max(image.shape[:2]), core_px, is_apart=len(masks) > 1)
+        style = self._place(self._style_for(seen, at), masks)
 
         def finish(picture: ImageBatch) -> ImageBatch:
-            return with_color_of(picture, photograph)
+            return with_color_of(picture, photograph) if is_gray else picture
 
-        return Subject(gray, style, self._objective(gray, style, core_px), finish)
+        return Subject(seen, style, self._objective(seen, style, core_px), finish)
+
+    def _style_for(self, seen: ImageBatch, at: _Measuring) -> StyleAtSize:
+        """The style as measured, or as it is once it has the colors of what is seen."""
+        recolor = _RECOLOR.get(self._settings.keep_color)
+        if recolor is None:
+            return self._style_at(at)
+        paintings = [
+            replace(painting, image=recolor(painting.image, seen))
+            for painting in self._paintings(at.longest_side_px)
+        ]
+        return self._measure(paintings, at)
+
+    def _masks(self, content: Content) -> list[Mask]:
+        if len(content.masks) not in (0, len(self._styles)):
+            raise JobError(
+                f"{len(content.masks)} masks for {len(self._styles)} paintings: give one for each, "
+                "or none"
+            )
+        white = np.full(content.pixels.shape[:2], 255, np.uint8)
+        return [self._to_mask(white if mask is None else mask) for mask in content.masks]
+
+    def _to_mask(self, mask: GrayImage) -> Mask:
+        values = torch.tensor(mask, device=self._device)[None, None]
+        return pad_to_minimum(values.float().div_(255))
+
+    def _place(self, style: StyleAtSize, masks: Sequence[Mask]) -> StyleAtSize:
+        if not masks:
+            return style
+        balanced = _balance(masks, [region.weight for region in style.target.regions])
+        target = place_regions(self._encoder, style.target, balanced)
+        return replace(style, target=target, masks=masks)
 
     def view(self, picture: ImageBatch) -> ImageBatch:
         """What of a picture its objective looks at: all of it, or its luminance."""
@@ -162,36 +214,68 @@ class Studio:
         content = make_tiled_content_target(encoder, photograph, layers, core_px)
         return TiledObjective(encoder, content, style.target, weights, core_px=core_px)
 
-    def _paintings(self, longest_side_px: int) -> Paintings:
+    def _paintings(self, longest_side_px: int) -> list[Painting]:
         side_px = max(1, round(longest_side_px * self._settings.style_scale))
-        return [
-            (pad_to_minimum(to_batch([resize_style(image, side_px)]).to(self._device)), weight)
-            for image, weight in self._styles
-        ]
+        return [self._resize(painting, side_px) for painting in self._styles]
 
-    def _measure_at(self, longest_side_px: int, core_px: int | None) -> StyleAtSize:
-        return self._measure(self._paintings(longest_side_px), core_px)
+    def _resize(self, painting: StylePainting, side_px: int) -> Painting:
+        pixels = resize_style(painting.pixels, side_px)
+        image = pad_to_minimum(to_batch([pixels]).to(self._device))
+        mask = painting.mask
+        placed = None if mask is None else self._to_mask(resize_mask(mask, pixels))
+        return Painting(image, painting.weight, placed)
 
-    def _measure(self, paintings: Paintings, core_px: int | None) -> StyleAtSize:
+    def _measure_at(self, at: _Measuring) -> StyleAtSize:
+        return self._measure(self._paintings(at.longest_side_px), at)
+
+    def _measure(self, paintings: Sequence[Painting], at: _Measuring) -> StyleAtSize:
         is_centred = self._settings.statistics == "covariance"
         layers = self._settings.style_layers
-        if core_px is None:
-            target = make_style_target(self._encoder, paintings, layers, is_centred)
+        regions = _shares(paintings) if at.is_apart else [Region(paintings)]
+        if at.core_px is None:
+            target = make_region_target(self._encoder, regions, layers, is_centred)
         else:
-            region = Region([Painting(image, weight) for image, weight in paintings])
-            target = make_tiled_region_target(self._encoder, [region], layers, core_px, is_centred)
-        return StyleAtSize(paintings, target)
+            target = make_tiled_region_target(
+                self._encoder, regions, layers, at.core_px, is_centred
+            )
+        return StyleAtSize([(painting.image, painting.weight) for painting in paintings], target)
 
 
 _RECOLOR: Final[Mapping[KeepColor, Callable[[ImageBatch, ImageBatch], ImageBatch]]] = {
+    "luminance": lambda painting, gray: match_histogram(_gray(painting), gray),
     "histogram": match_histogram,
     "cholesky": match_color_cholesky,
 }
 
 
+@dataclass(frozen=True)
+class _Measuring:
+    """How a style is measured: at which size, by which tiles, each painting for itself or not."""
+
+    longest_side_px: int
+    core_px: int | None
+    is_apart: bool
+
+
+def _shares(paintings: Sequence[Painting]) -> list[Region]:
+    """Each painting as a region of its own; their weights as shares of one."""
+    total = sum(painting.weight for painting in paintings)
+    return [Region([painting], painting.weight / total) for painting in paintings]
+
+
+def _balance(masks: Sequence[Mask], shares: Sequence[float]) -> list[Mask]:
+    """Masks on a scale at which a pixel takes as much style as without any, on average.
+
+    A guided Gram matrix does not depend on its guide's scale, and its loss is multiplied by the
+    guide's mean square (``Objective``). So this undoes that each of several styles side by side
+    has but a share of the weight, and leaves it where they lie over each other: white masks all
+    over make what a blend does.
+    """
+    energies = torch.cat(list(masks)).square()
+    counted = sum(share * energy.mean() for share, energy in zip(shares, energies, strict=True))
+    scale = (energies.amax(dim=0).mean() / torch.as_tensor(counted).clamp(min=_LEAST_SHARE)).sqrt()
+    return [mask * scale for mask in masks]
+
+
 def _gray(images: ImageBatch) -> ImageBatch:
     return luminance_of(images).expand_as(images)
-
-
-def _as_it_is(picture: ImageBatch) -> ImageBatch:
-    return picture

@@ -1,4 +1,4 @@
-"""Whether a picture has to go through the network by tiles, and how large they can be."""
+"""What fits in memory: how many pictures at once, or tiles of how large a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stylecore.batch.estimate import PixelWork, stylizer_memory_bytes
 from stylecore.errors import OutOfMemoryError
 from stylecore.images.tiling import ALIGNMENT_PX
 
-_SMALLEST_CORE_PX: Final = 128  # with a halo of 64 px, four times as many pixels go through
+SMALLEST_CORE_PX: Final = 128  # with a halo of 64 px, four times as many pixels go through
 
 
 def free_memory_bytes(device: torch.device) -> float:
@@ -27,6 +27,14 @@ def free_memory_bytes(device: torch.device) -> float:
     available = int(lines["MemAvailable"].split()[0]) * 1024
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return float(available + resident)
+
+
+def choose_batch_size(work: PixelWork, most: int, memory_bytes: float) -> int:
+    """How many pictures to work on at once: ``most``, halved until they fit, at least 1."""
+    number = most
+    while number > 1 and stylizer_memory_bytes(replace(work, num_pictures=number)) > memory_bytes:
+        number //= 2
+    return number
 
 
 def choose_core_px(work: PixelWork, halo_px: int, memory_bytes: float) -> int | None:
@@ -46,8 +54,8 @@ def choose_core_px(work: PixelWork, halo_px: int, memory_bytes: float) -> int | 
     if stylizer_memory_bytes(work) <= memory_bytes:
         return None
     longest_px = max(work.height_px, work.width_px)
-    largest_px = max(longest_px - longest_px % ALIGNMENT_PX, _SMALLEST_CORE_PX)
-    for core_px in range(largest_px, _SMALLEST_CORE_PX - 1, -ALIGNMENT_PX):
+    largest_px = max(longest_px - longest_px % ALIGNMENT_PX, SMALLEST_CORE_PX)
+    for core_px in range(largest_px, SMALLEST_CORE_PX - 1, -ALIGNMENT_PX):
         by_tiles = replace(work, tile_px=core_px + 2 * halo_px)
         least_bytes = stylizer_memory_bytes(by_tiles)
         if least_bytes <= memory_bytes:

@@ -25,7 +25,7 @@ from stylecore.optimize.watch import Watch
 from stylecore.perception.encoder import IMAGENET
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, vgg_layers
 from stylecore.perception.weights import load_weights
-from stylecore.stylizer import Content, build_stylizer
+from stylecore.stylizer import Content, StylePainting, build_stylizer
 
 CONTENT_LAYER = "relu4_2"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -73,8 +73,11 @@ def run_stylebatch(content: RgbImage, style: RgbImage, options: Any, curve: Curv
         manifest_uri="none", output_uri="none", max_side_px=options.px, device="cpu",
         optimize=optimize,
     )  # fmt: skip
-    watch = Watch(lambda _, totals: curve.note(totals.item()), curve.is_at_target)
-    stylizer = build_stylizer(job, [(style, 1.0)], watch=watch)
+    watch = Watch(
+        on_evaluation=lambda _key, _number, total: curve.note(total),
+        should_stop=curve.is_at_target,
+    )
+    stylizer = build_stylizer(job, [StylePainting(style)], watch=watch)
     try:
         list(stylizer.stylize([Content(0, resize_content(content, options.px))]))
     except RunStoppedError:

@@ -11,7 +11,7 @@ from sample_images import GREAT_WAVE, SAMPLES, crop_jpeg
 from stylecore.config import StylizeJob
 from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
 from stylecore.optimize.watch import Watch
-from stylecore.stylizer import Content, Stylizer, StylizerInputs, build_stylizer
+from stylecore.stylizer import Content, StylePainting, Stylizer, StylizerInputs, build_stylizer
 from stylecore.stylizer.optimize import OptimizeStylizer
 
 OFFSETS = {"astronaut": 60, "coffee": 90}
@@ -41,7 +41,7 @@ def job(method: str, **settings) -> StylizeJob:
 @pytest.mark.parametrize("name", OFFSETS)
 @pytest.mark.parametrize("method", METHODS)
 def test_optimize_still_makes_the_same_picture(check_golden, tiny_encoder, method, name):
-    styles = [(read_piece(GREAT_WAVE, 60), 1.0)]
+    styles = [StylePainting(read_piece(GREAT_WAVE, 60))]
     settings = METHODS[method] | {"num_evaluations": 12}
     stylizer = OptimizeStylizer(
         job("optimize", **settings), styles, StylizerInputs(), Watch(), tiny_encoder

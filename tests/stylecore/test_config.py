@@ -124,6 +124,19 @@ def test_all_styles_have_weights_or_none() -> None:
         job(styles=[*blend, "c.jpg"])
 
 
+def test_a_cascade_excludes_regions_and_masks() -> None:
+    assert job(regions=True).regions
+    with pytest.raises(ValidationError, match="exclude each other"):
+        job(regions=True, cascade=True)
+    with pytest.raises(ValidationError, match="a cascade takes no masks"):
+        job(cascade=True, styles=[{"uri": "a.jpg", "mask_uri": "m.png"}])
+
+
+def test_masks_are_no_setting_of_pixels_since_their_bytes_are() -> None:
+    masked = job(styles=[{"uri": "wave.jpg", "mask_uri": "m.png"}], regions=True)
+    assert pixel_settings(masked) == pixel_settings(job())
+
+
 @pytest.mark.parametrize("optimize", [{"init": "image"}, {"init_uri": "a.jpg"}])
 def test_a_picture_to_start_from_and_its_uri_go_together(optimize: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="go together"):

@@ -20,9 +20,8 @@ from tasks.preparing import (
     prepare_run,
     preview_run,
     read_input_files,
-    style_digest,
-    style_sources,
 )
+from tasks.style_files import style_digest, style_sources
 
 Change = Callable[["Desk"], dict[str, Any]]
 
@@ -292,6 +291,12 @@ def test_styles_with_weights_are_one_blend_and_without_are_one_each(desk: Desk) 
     assert style_sources(desk.job(styles=blend)) == [(tuple(uris), (0.25, 0.75))]
     assert style_sources(desk.job(styles=[*uris, uris[0]])) == [((uri,), (1.0,)) for uri in uris]
     assert desk.prepare(styles=blend).record.styles[0].name == "great_wave-and-poppies"
+
+
+def test_with_regions_the_styles_are_one_without_weights_too(desk: Desk) -> None:
+    uris = [str(desk.folder / "styles" / path.name) for path in (GREAT_WAVE, POPPIES)]
+    assert style_sources(desk.job(styles=uris, regions=True)) == [(tuple(uris), (0.5, 0.5))]
+    assert style_sources(desk.job(styles=[], regions=True)) == []
 
 
 def test_a_styles_digest_is_of_its_bytes_and_shares() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stylecore.batch.fingerprint import (
+    ALGORITHM_VERSION,
     Style,
     digest_of,
     fingerprint,
@@ -55,6 +56,16 @@ def test_a_fingerprint_is_a_sha256_in_hex_and_always_the_same() -> None:
 )
 def test_whatever_changes_the_pixels_changes_the_fingerprint(part: str, value: object) -> None:
     assert fingerprint(**FINGERPRINT | {part: value}) != fingerprint(**FINGERPRINT)
+
+
+def test_without_masks_a_picture_is_called_what_it_was_before_there_were_any() -> None:
+    parts = [ALGORITHM_VERSION, "v1", "d1", {"max_side_px": 512}, "w1"]
+    assert fingerprint(**FINGERPRINT, mask_versions=[]) == digest_of(parts)
+
+
+def test_masks_change_the_fingerprint_and_so_does_their_order() -> None:
+    masks: list[list[str]] = [[], ["m1"], ["m2"], ["m1", ""], ["", "m1"], ["m1", "m2"]]
+    assert len({fingerprint(**FINGERPRINT, mask_versions=each) for each in masks}) == len(masks)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import io
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,34 @@ def test_rows_come_back_from_their_plan_file(tmp_path: Path) -> None:
     assert [row.extra for row in shard.rows] == carried
     assert [row.error_code for row in shard.rows] == [None, "not_allowed"]
     assert shard.rows[0].content_version == "v1"
+
+
+def test_masks_of_rows_and_of_styles_come_back_from_the_plan(tmp_path: Path) -> None:
+    ledger = RunLedger(Store(), str(tmp_path), "0123")
+    masks = [("/in/left.png", ""), ()]
+    rows = [replace(planned_row(str(number)), mask_uris=each) for number, each in enumerate(masks)]
+    ledger.write_shard_plan(ShardRows(0, 0, rows), WAVE, ExtraColumns())
+    style = PlannedStyle(name="wave", uris=WAVE.uris, weights=(1.0,), masks=("/styles/m.png",))
+    ledger.complete_plan(record(styles=[style], shards=[PlannedShard(style_index=0, rows=2)]))
+    shard = RunLedger(Store(), str(tmp_path), "0123").read_shard(0)
+    assert [row.mask_uris for row in shard.rows] == masks
+    assert shard.style.style().masks == ("/styles/m.png",)
+
+
+def test_a_plan_of_before_there_were_masks_has_none(ledger: RunLedger) -> None:
+    path = Path(ledger.uri("plan", "00000.parquet"))
+    pq.write_table(pq.read_table(path).drop_columns("mask_uris"), path)
+    rows = ledger.read_shard(0).rows
+    assert [(row.row_id, row.mask_uris) for row in rows] == [("a", ()), ("b", ())]
+
+
+def test_a_column_of_the_manifest_may_be_called_as_the_plans_masks(tmp_path: Path) -> None:
+    ledger = RunLedger(Store(), str(tmp_path), "0123")
+    row = planned_row("a", mask_uris="mine")
+    ledger.write_shard_plan(ShardRows(0, 0, [row]), WAVE, columns_of(row))
+    ledger.complete_plan(record(shards=[PlannedShard(style_index=0, rows=1)]))
+    (back,) = ledger.read_shard(0).rows
+    assert (back.extra, back.mask_uris) == ({"row_mask_uris": "mine"}, ())
 
 
 def test_planning_again_writes_the_same_bytes(ledger: RunLedger) -> None:

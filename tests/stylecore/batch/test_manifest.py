@@ -42,17 +42,19 @@ def lines(*records: dict[str, Any]) -> str:
 
 RECORDS: list[dict[str, Any]] = [
     {"content_uri": "a.jpg", "id": "one", "style_uri": ["x.jpg", "y.jpg"],
-     "style_weight": [1.0, 2.0], "mask_uri": None, "rank": 1},
+     "style_weight": [1.0, 2.0], "mask_uri": ["m.png", None], "rank": 1},
     {"content_uri": "s3://inbox/b é.jpg", "id": "two", "style_uri": None,
      "style_weight": None, "mask_uri": None, "rank": 2},
 ]  # fmt: skip
 ROWS = [
-    ManifestRow(0, "one", "a.jpg", None, ("x.jpg", "y.jpg"), (1.0, 2.0), None, {"rank": 1}),
-    ManifestRow(1, "two", "s3://inbox/b é.jpg", None, (), (), None, {"rank": 2}),
+    ManifestRow(
+        0, "one", "a.jpg", None, ("x.jpg", "y.jpg"), (1.0, 2.0), ("m.png", ""), {"rank": 1}
+    ),
+    ManifestRow(1, "two", "s3://inbox/b é.jpg", None, (), (), (), {"rank": 2}),
 ]
 CSV = (
     "content_uri,id,style_uri,style_weight,mask_uri,rank\n"
-    'a.jpg,one,"[""x.jpg"", ""y.jpg""]","[1, 2]",,1\n'
+    'a.jpg,one,"[""x.jpg"", ""y.jpg""]","[1, 2]","[""m.png"", null]",1\n'
     "s3://inbox/b é.jpg,two,,,,2\n"
 )
 
@@ -232,7 +234,14 @@ def test_a_manifest_with_a_fault_is_refused_with_its_place(
         ({"style_uri": 7}, "style_uri must be"),
         ({"style_uri": {"uri": "x.jpg"}}, "style_uri must be"),
         ({"style_uri": "[x.jpg"}, "style_uri starts a list"),
-        ({"mask_uri": "mask.png"}, "masks are not supported"),
+        ({"style_uri": "x.jpg", "mask_uri": ["m.png", None]}, "2 mask_uri for 1 style_uri"),
+        ({"style_uri": ["x.jpg", "y.jpg"], "mask_uri": "m.png"}, "1 mask_uri for 2 style_uri"),
+        ({"mask_uri": 7}, "mask_uri must be"),
+        ({"mask_uri": " "}, "mask_uri must be"),
+        ({"mask_uri": ["m.png", 7]}, "mask_uri must be"),
+        ({"mask_uri": "[m.png"}, "mask_uri starts a list"),
+        ({"mask_uri": '["\\ud800.png"]'}, "mask_uri starts a list"),
+        ({"style_uri": '["\\ud800.png"]'}, "style_uri starts a list"),
         ({"id": [1]}, "id must be text or a number"),
         ({"id": True}, "id must be text or a number"),
     ],
@@ -261,6 +270,27 @@ def test_a_row_may_name_its_own_styles(
 ):
     (row,) = rows_of(written(tmp_path / "m.jsonl", lines({"uri": "a.jpg", **values})), spools)
     assert (row.style_uris, row.style_weights) == (uris, weights)
+
+
+@pytest.mark.parametrize(
+    ("mask_uri", "masks"),
+    [
+        ("m.png", ("m.png",)),
+        (["m.png", None, ""], ("m.png", "", "")),
+        ('["m.png", "n.png"]', ("m.png", "n.png")),
+        ([None], ("",)),
+        ([], ()),
+        ("", ()),
+        (None, ()),
+    ],
+)
+def test_a_row_may_name_masks_of_which_an_empty_one_is_everywhere(
+    tmp_path: Path, spools: Path, mask_uri: object, masks: tuple[str, ...]
+):
+    (row,) = rows_of(
+        written(tmp_path / "m.jsonl", lines({"uri": "a", "mask_uri": mask_uri})), spools
+    )
+    assert (row.mask_uris, row.extra) == (masks, {})
 
 
 def test_a_fault_in_a_parquet_row_has_its_number(tmp_path: Path, spools: Path):

@@ -18,7 +18,9 @@ from stylecore.errors import JobError
 moderate = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-columns = st.sampled_from(["content_uri", "uri", "id", "style_uri", "style_weight", "x", "é"])
+columns = st.sampled_from(
+    ["uri", "content_uri", "id", "style_uri", "style_weight", "mask_uri", "x"]
+)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(columns, v))
 records = st.lists(st.dictionaries(columns, values, max_size=5), max_size=4)

@@ -12,7 +12,6 @@ from stylecore.images.tiling import (
     Tile,
     add_tile,
     drop_halo,
-    feather_tile,
     plan_tiles,
     take_core,
     take_tile,
@@ -79,33 +78,6 @@ def test_cores_are_nearly_equal_and_as_few_as_can_be(side, core_px):
     sizes = [span.core_stop - span.core_start for span in spans]
     assert len(sizes) == -(-side // core_px)
     assert max(sizes) - min(sizes) < 2 * ALIGNMENT_PX
-
-
-@for_all_tilings
-def test_feathers_are_weights_that_sum_to_one_everywhere(height, width, core_px, halo_px):
-    total = torch.zeros(1, 1, height, width)
-    for tile in plan_tiles(height, width, core_px, halo_px):
-        weights = feather_tile(tile)
-        assert weights.min() >= 0
-        assert weights.max() <= 1
-        add_tile(total, tile, weights[None, None])
-    torch.testing.assert_close(total, torch.ones_like(total))
-
-
-def test_feathers_rise_evenly_across_two_halos():
-    left, right = plan_tiles(1, 64, core_px=32, halo_px=16)
-    expected = (torch.arange(32) + 0.5) / 32
-    torch.testing.assert_close(feather_tile(right)[0, :32], expected)
-    torch.testing.assert_close(feather_tile(left)[0, 16:], 1 - expected)
-    assert (feather_tile(left)[0, :16] == 1).all()
-
-
-def test_tiles_that_are_the_picture_s_blend_to_the_picture():
-    images = random_images(100, 70, count=2)
-    blended = torch.zeros_like(images)
-    for tile in plan_tiles(100, 70, core_px=32, halo_px=48):
-        add_tile(blended, tile, take_tile(images, tile) * feather_tile(tile))
-    torch.testing.assert_close(blended, images)
 
 
 @for_all_tilings

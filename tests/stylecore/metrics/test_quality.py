@@ -4,11 +4,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from style_targets import make_style_target
+from torchmetrics.functional.image import structural_similarity_index_measure
 
+from stylecore.metrics import quality
 from stylecore.metrics.quality import build_lpips, score_picture
 from stylecore.perception.encoder import Encoder, build_encoder
 from stylecore.perception.objective import Objective
-from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.perception.targets import make_content_target
 from stylecore.perception.weights import load_lpips_heads, load_weights
 
 LPIPS_LAYERS = ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
@@ -120,3 +123,28 @@ def test_picture_that_is_not_finite_has_no_figures_rather_than_nan(tiny_encoder,
     objective = objective_for(content, tiny_encoder)
     scores = score_picture(content, content * math.nan, objective, distance)
     assert set(dataclasses.asdict(scores).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(11, 11), (64, 30), (65, 30), (69, 31), (75, 12), (130, 33)]
+)
+def test_similarity_by_bands_is_that_of_the_whole_picture(monkeypatch, height, width):
+    """Bands of 64 rows: the last is anything from one row to a whole band."""
+    monkeypatch.setattr(quality, "_BAND_PX", 1)
+    first, second = torch.rand(2, 1, 3, height, width, generator=torch.Generator().manual_seed(13))
+    whole = structural_similarity_index_measure(first, second, data_range=1.0).item()
+    assert quality._ssim(first, second) == pytest.approx(whole, abs=1e-6)
+
+
+def test_similarity_never_sees_more_than_a_band(monkeypatch):
+    """The measure takes 700 bytes a pixel that it sees."""
+    seen = []
+
+    def measure(picture, *others, **settings):
+        seen.append(picture.shape[-2] * picture.shape[-1])
+        return structural_similarity_index_measure(picture, *others, **settings)
+
+    monkeypatch.setattr(quality, "structural_similarity_index_measure", measure)
+    picture = torch.rand(1, 3, 1500, 700, generator=torch.Generator().manual_seed(14))
+    assert quality._ssim(picture, picture) == pytest.approx(1)
+    assert max(seen) < 1.1 * quality._BAND_PX

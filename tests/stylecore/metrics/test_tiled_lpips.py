@@ -1,11 +1,12 @@
 import pytest
 import torch
+from style_targets import make_style_target
 
 from stylecore.metrics.quality import build_lpips, score_picture
 from stylecore.metrics.tiled import TiledLpips
 from stylecore.perception.encoder import build_encoder
 from stylecore.perception.objective import Objective
-from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.perception.targets import make_content_target
 from stylecore.perception.tiled import TiledObjective
 from stylecore.perception.weights import load_weights
 

@@ -4,12 +4,13 @@ import time
 
 import pytest
 import torch
+from style_targets import make_style_target
 
 from stylecore.errors import DeadlineError, JobError, NonFiniteError, RunStoppedError
 from stylecore.optimize.loop import minimize
 from stylecore.optimize.watch import Watch
 from stylecore.perception.objective import Objective
-from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.perception.targets import make_content_target
 from stylecore.settings import OptimizeSettings
 from stylecore.types import ImageBatch, PerImage
 
@@ -89,11 +90,11 @@ def test_the_same_start_gives_the_same_picture(quadratic, grey, optimizer):
 
 def test_progress_is_reported_after_every_evaluation(quadratic, grey):
     seen = []
-    watch = Watch(on_evaluation=lambda number, totals: seen.append((number, totals)))
+    watch = Watch(on_evaluation=lambda key, number, total: seen.append((key, number, total)))
     minimize(quadratic, grey, settings(num_evaluations=3), watch)
-    assert [number for number, _ in seen] == [1, 2, 3]
-    assert torch.equal(seen[0][1], quadratic(grey))
-    assert not seen[0][1].requires_grad
+    assert [number for _, number, _ in seen] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert [key for key, _, _ in seen] == [0, 1, 2] * 3
+    assert [total for _, _, total in seen[:3]] == quadratic(grey).tolist()
 
 
 def test_the_stop_flag_ends_the_work_before_the_next_evaluation(quadratic, grey):

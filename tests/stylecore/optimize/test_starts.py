@@ -78,3 +78,16 @@ def test_every_start_that_a_job_may_ask_for_exists(contents):
     for init in OptimizeSettings.model_fields["init"].annotation.__args__:
         start = make_start(init, contents, inputs([(flat(0.5, 0.5, 0.5), 1.0)], image))
         assert start.shape == contents.shape
+
+
+def test_colors_are_matched_by_the_masks_of_the_styles(contents):
+    left = torch.zeros(1, 1, 12, 10)
+    left[..., :4] = 1
+    soft = 0.5 * torch.ones(1, 1, 12, 10)
+    soft[..., 7:] = 0
+    styles = [(flat(0.2, 0.2, 0.2), 1.0), (flat(0.8, 0.8, 0.8), 1.0)]
+    start = make_start("color-matched", contents, StartInputs(styles, None, 0, [left, soft]))
+    dark, light = (make_start("color-matched", contents, inputs([style])) for style in styles)
+    assert torch.allclose(start[..., :4], ((2 * dark + light) / 3)[..., :4], atol=1e-5)
+    assert torch.allclose(start[..., 4:7], ((contents + light) / 2)[..., 4:7], atol=1e-5)
+    assert torch.equal(start[..., 7:], contents[..., 7:])

@@ -3,13 +3,14 @@
 import pytest
 import torch
 from safetensors.torch import save
+from style_targets import make_style_target
 
 from stylecore.errors import JobError
 from stylecore.images.tensors import pad_to_minimum
 from stylecore.perception.encoder import build_encoder
 from stylecore.perception.layers import check_pooling, layer_names
 from stylecore.perception.objective import Objective
-from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.perception.targets import make_content_target
 from stylecore.perception.weights import load_weights
 from stylecore.settings import OptimizeSettings
 

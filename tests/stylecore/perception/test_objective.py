@@ -3,13 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from style_targets import make_style_target
 
 from stylecore.images.codec import DecodeLimits, decode_image
 from stylecore.images.resize import resize_content, resize_style
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import build_encoder
 from stylecore.perception.objective import LossWeights, Objective
-from stylecore.perception.targets import make_content_target, make_style_target
+from stylecore.perception.targets import make_content_target
 from stylecore.perception.weights import load_weights
 from stylecore.settings import OptimizeSettings
 

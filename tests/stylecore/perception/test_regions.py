@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from style_targets import make_style_target
 
 from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import (
@@ -11,7 +12,6 @@ from stylecore.perception.targets import (
     StyleTarget,
     make_content_target,
     make_region_target,
-    make_style_target,
     place_regions,
 )
 

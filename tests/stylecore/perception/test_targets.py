@@ -1,5 +1,6 @@
 import pytest
 import torch
+from style_targets import make_style_target
 from torch.nn import functional
 
 from stylecore.errors import JobError
@@ -11,7 +12,6 @@ from stylecore.perception.targets import (
     make_content_target,
     make_guides,
     make_region_target,
-    make_style_target,
 )
 
 LAYERS = ["relu1_1", "relu3_1"]

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import pytest
 import torch
+from style_targets import make_style_target
 
 from stylecore.errors import JobError
 from stylecore.images.tiling import plan_tiles
@@ -20,7 +21,6 @@ from stylecore.perception.targets import (
     StyleTarget,
     make_content_target,
     make_region_target,
-    make_style_target,
     place_regions,
 )
 from stylecore.perception.tiled import (

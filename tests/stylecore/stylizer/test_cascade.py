@@ -23,8 +23,8 @@ class Add:
             pixels = None if self.error else content.pixels + np.uint8(self.level)
             yield Stylized(content.key, pixels, self.level, self.error, note=f"+{self.level}")
 
-    def score(self, content: RgbImage, picture: RgbImage) -> None:
-        self.scored = (content, picture)
+    def score(self, content: Content, picture: RgbImage) -> None:
+        self.scored = (content.pixels, picture)
 
 
 PHOTO = np.zeros((4, 5, 3), np.uint8)
@@ -47,5 +47,5 @@ def test_a_stage_that_fails_fails_the_picture_and_not_the_next_one() -> None:
 
 def test_the_last_stage_measures_against_the_photograph() -> None:
     last = Add(2)
-    CascadeStylizer([Add(1), last]).score(PHOTO, PHOTO + np.uint8(3))
+    CascadeStylizer([Add(1), last]).score(Content(0, PHOTO), PHOTO + np.uint8(3))
     assert (last.scored[0] == 0).all()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from stylecore.config import StylizeJob
-from stylecore.stylizer import Content, build_stylizer
+from stylecore.stylizer import Content, StylePainting, build_stylizer
 
 torch.set_num_threads(1)
 height, width = int(sys.argv[1]), int(sys.argv[2])
@@ -21,9 +21,9 @@ job = StylizeJob(
     manifest_uri="-", output_uri="-", device="cpu", optimize={"num_evaluations": 3}
 )
 photo, painting = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
-stylizer = build_stylizer(job, [(painting, 1.0)])
+stylizer = build_stylizer(job, [StylePainting(painting)])
 (made,) = stylizer.stylize([Content(0, photo)])
-stylizer.score(photo, made.pixels)
+stylizer.score(Content(0, photo), made.pixels)
 status = Path("/proc/self/status").read_text()
 print(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]))
 """

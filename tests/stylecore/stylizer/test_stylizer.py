@@ -28,7 +28,7 @@ def test_identity_gives_every_photograph_back():
 
 
 def test_identity_has_no_quality():
-    assert build_stylizer(job(method="identity"), []).score(RED, RED) is None
+    assert build_stylizer(job(method="identity"), []).score(Content(0, RED), RED) is None
 
 
 def test_identity_stops_when_asked():
@@ -55,7 +55,7 @@ job = StylizeJob(manifest_uri="memory", output_uri="memory", method="identity")
 stylizer = build_stylizer(job, [])
 pixels = numpy.zeros((4, 4, 3), numpy.uint8)
 (made,) = stylizer.stylize([Content(0, pixels)])
-assert stylizer.score(pixels, made.pixels) is None
+assert stylizer.score(Content(0, pixels), made.pixels) is None
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

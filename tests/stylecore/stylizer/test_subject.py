@@ -12,6 +12,7 @@ from stylecore.images.color import luminance_of
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
 from stylecore.settings import OptimizeSettings
+from stylecore.stylizer import Content, StylePainting
 from stylecore.stylizer.subject import Studio
 
 LAYERS = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1", "relu2_1")}
@@ -26,16 +27,18 @@ PHOTO, PAINTING = noise(24, 32, 0), noise(20, 40, 1)
 
 def studio(encoder: Encoder, **settings: object) -> Studio:
     values = OptimizeSettings.model_validate({**LAYERS, **settings})
-    return Studio(encoder, values, [(PAINTING, 1.0)], torch.device("cpu"))
+    return Studio(encoder, values, [StylePainting(PAINTING)], torch.device("cpu"))
 
 
 def total(encoder: Encoder, **settings: object) -> float:
-    subject = studio(encoder, **settings).prepare(PHOTO)
+    subject = studio(encoder, **settings).prepare(Content(0, PHOTO))
     return float(subject.objective(subject.photograph).total[0])
 
 
 def test_the_painting_is_as_large_as_the_style_scale_says(tiny_encoder: Encoder) -> None:
-    (painting, _), *_ = studio(tiny_encoder, style_scale=2).prepare(PHOTO).style.paintings
+    (painting, _), *_ = (
+        studio(tiny_encoder, style_scale=2).prepare(Content(0, PHOTO)).style.paintings
+    )
     assert painting.shape[-2:] == (32, 64)
 
 
@@ -55,7 +58,7 @@ def test_covariance_looks_at_centered_features(tiny_encoder: Encoder) -> None:
 
 
 def test_luminance_keeps_the_photographs_chroma(tiny_encoder: Encoder) -> None:
-    subject = studio(tiny_encoder, keep_color="luminance").prepare(PHOTO)
+    subject = studio(tiny_encoder, keep_color="luminance").prepare(Content(0, PHOTO))
     assert torch.equal(subject.photograph[:, 0], subject.photograph[:, 2])
     gray = torch.full_like(subject.photograph, 0.5)
     finished = subject.finish(gray)
@@ -70,7 +73,7 @@ def test_the_painting_takes_the_photographs_colors_first(
     tiny_encoder: Encoder, keep_color: str
 ) -> None:
     dark = (PHOTO // 4).astype(np.uint8)
-    subject = studio(tiny_encoder, keep_color=keep_color).prepare(dark)
+    subject = studio(tiny_encoder, keep_color=keep_color).prepare(Content(0, dark))
     (painting, _), *_ = subject.style.paintings
     mean = to_batch([dark]).mean(dim=(2, 3))
     assert torch.allclose(painting.mean(dim=(2, 3)), mean, atol=0.02)
@@ -78,9 +81,9 @@ def test_the_painting_takes_the_photographs_colors_first(
 
 def test_one_photographs_colors_do_not_leak_into_the_next(tiny_encoder: Encoder) -> None:
     shared = studio(tiny_encoder, keep_color="cholesky")
-    shared.prepare((PHOTO // 4).astype(np.uint8))
-    after = shared.prepare(PHOTO)
-    alone = studio(tiny_encoder, keep_color="cholesky").prepare(PHOTO)
+    shared.prepare(Content(0, (PHOTO // 4).astype(np.uint8)))
+    after = shared.prepare(Content(0, PHOTO))
+    alone = studio(tiny_encoder, keep_color="cholesky").prepare(Content(0, PHOTO))
     for layer, gram in after.style.target.regions[0].grams.items():
         assert torch.equal(gram, alone.style.target.regions[0].grams[layer])
 
@@ -89,7 +92,7 @@ def test_a_picture_by_tiles_has_the_objective_of_the_whole(tiny_encoder: Encoder
     photo = noise(160, 272, 3)
     totals = []
     for settings in ({}, {"tile_px": 128}):
-        subject = studio(tiny_encoder, **settings).prepare(photo)
+        subject = studio(tiny_encoder, **settings).prepare(Content(0, photo))
         totals.append(float(subject.objective(subject.photograph).total[0]))
     assert totals[1] == pytest.approx(totals[0], rel=1e-4)
 
@@ -97,7 +100,7 @@ def test_a_picture_by_tiles_has_the_objective_of_the_whole(tiny_encoder: Encoder
 def test_short_memory_means_tiles_and_plenty_means_none(
     tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = noise(1024, 1024, 3)
+    photo = Content(0, noise(1024, 1024, 3))
     ours = studio(tiny_encoder)
     monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 64e9)
     assert ours.core_px(photo) is None
@@ -105,6 +108,10 @@ def test_short_memory_means_tiles_and_plenty_means_none(
     core_px = ours.core_px(photo)
     assert core_px is not None
     assert core_px < 1024
+    masks = (np.full((1024, 1024), 255, np.uint8),)
+    masked_px = ours.core_px(Content(0, photo.pixels, masks))
+    assert masked_px is not None
+    assert masked_px < core_px
     monkeypatch.setattr("stylecore.stylizer.subject.free_memory_bytes", lambda _: 1e8)
     with pytest.raises(OutOfMemoryError, match="lower max_side_px"):
         ours.core_px(photo)
@@ -112,5 +119,5 @@ def test_short_memory_means_tiles_and_plenty_means_none(
 
 def test_a_smoothed_network_takes_pictures_whole(tiny_encoder: Encoder) -> None:
     tiny_encoder.smoothing = "softmax"
-    subject = studio(tiny_encoder, smoothing="softmax").prepare(PHOTO)
+    subject = studio(tiny_encoder, smoothing="softmax").prepare(Content(0, PHOTO))
     assert torch.isfinite(subject.objective(subject.photograph).total).all()
