@@ -7,7 +7,7 @@ APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all browser check bench golden-update clean
+.PHONY: help setup demo test test-all browser check bench styles golden-update clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -47,6 +47,9 @@ check: $(STAMP) ## lint, format, types, import contracts, spelling
 
 bench: $(STAMP) ## measure, and print the tables of docs/benchmarks.md
 	@for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+styles: $(STAMP) ## make the pictures of docs/styles.md again, half an hour on a CPU
+	@sed -n 's/^    stylebatch/stylebatch/p' docs/styles.md | PATH="$(BIN):$$PATH" sh -e
 
 golden-update: $(STAMP) ## rewrite the golden images; say why in CHANGELOG.md
 	$(BIN)/pytest tests/golden --golden-update

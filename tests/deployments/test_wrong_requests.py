@@ -91,6 +91,15 @@ CASES: Mapping[str, tuple[Words, list[str]]] = {
     "status of no run": (words("status", "{folder}/out/runs/0123"), ["no run here", "runs/0123"]),
     "retry of no run": (words("retry", "{folder}/out/runs/0123"), ["no run here"]),
     "report of no run URI": (words("report", "{folder}/out"), ["not a run's URI"]),
+    "score of no run": (words("score", "{folder}/out/runs/0123"), ["no run here"]),
+    "comparison with no run": (
+        words("compare", "{folder}/out/runs/0123", "{folder}/out/runs/4567", "--output", "c"),
+        ["no run here", "runs/0123"],
+    ),
+    "comparison for nothing": (
+        words("compare", "{folder}/out/runs/0123", "{folder}/out/runs/4567"),
+        ["--output", "--votes"],
+    ),
     "image suffix": (
         words("image", "{folder}/photo00.jpg", "{folder}/style.jpg", "--output", "o.gif"),
         ["o.gif", ".webp"],
