@@ -29,11 +29,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+train = typer.Typer(
+    help="Train the networks that make pictures better.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(train, name="train")
+
 PresetName = Annotated[str | None, typer.Option("--preset", help="draft, standard or fine.")]
 MaxSide = Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
+]
+RefinerUri = Annotated[
+    str | None,
+    typer.Option(help="Refiner that `train refiner` wrote, or per-image: makes it more lifelike."),
 ]
 SaveEvery = Annotated[
     int | None,
@@ -66,6 +77,7 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
         new_run: Annotated[
             bool, typer.Option("--new-run", help="Another run of the same job.")
         ] = False,
+        refine: RefinerUri = None,
         save_every: SaveEvery = None,
         set_: Assignments = None,
     ) -> None:
@@ -79,6 +91,7 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
             "max_side_px": max_side_px,
             "method": method,
             "allow": allow,
+            "refine": refine,
             "run_key": new_run_key() if new_run else None,
         }
         raise typer.Exit(act(build_job(job, options, _assignments(set_, save_every))))
@@ -118,6 +131,7 @@ def image(
         typer.Option(help="Where a painting goes: white is there. One for each painting, or none."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of a start from noise.")] = None,
+    refine: RefinerUri = None,
     save_every: SaveEvery = None,
     set_: Assignments = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -127,7 +141,7 @@ def image(
     from deployments.single import image_options, make_image
 
     options = image_options(content, styles, output)
-    options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed}
+    options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed, "refine": refine}
     request = build_job(None, options, _assignments(set_, save_every))
     make_image(request, mask or [], as_json=as_json)
 
@@ -181,6 +195,42 @@ def compare(
     if votes:
         raise typer.Exit(sum_up_votes(run_a, run_b, votes, output))
     raise typer.Exit(compare_pictures(run_a, run_b, output))
+
+
+@train.command()
+def refiner(
+    job: Annotated[
+        Path | None, typer.Argument(help="YAML file with the fields of a training.")
+    ] = None,
+    style: Annotated[
+        list[str] | None, typer.Option(help="Painting; several are taken as one style.")
+    ] = None,
+    content: Annotated[
+        str | None, typer.Option(help="Folder of photographs, to stylize and learn from.")
+    ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="Run whose pictures to learn from: <output>/runs/<run id>.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the refiner.")] = None,
+    preset: PresetName = None,
+    max_side_px: MaxSide = None,
+    set_: Assignments = None,
+) -> None:
+    """Train a refiner for a style; the same command goes on with it after a stop."""
+    from deployments.requests import build_request
+    from deployments.training import train_refiner_here
+    from stylecore.training.request import TrainRefinerJob
+
+    options = {
+        "styles": style,
+        "content_uri": content,
+        "pictures_uri": pictures,
+        "output_uri": output,
+        "preset": preset,
+        "max_side_px": max_side_px,
+    }
+    request = build_request(TrainRefinerJob, job, options, set_ or [])
+    raise typer.Exit(train_refiner_here(request))
 
 
 @app.command()

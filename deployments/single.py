@@ -21,9 +21,10 @@ from stylecore.images.masks import decode_mask
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, StylePainting
 from stylecore.stylizer.protocol import content_at
+from tasks.input_files import read_input, whole_inputs
 from tasks.painting import LoadedStyle, open_painter
-from tasks.preparing import decode_limits, read_input
-from tasks.shard_book import score_figures
+from tasks.preparing import decode_limits
+from tasks.shard_book import refinement_figures, score_figures
 from tasks.style_files import decode_style, read_style_files, style_source
 
 _FORMATS: Final = {
@@ -68,6 +69,7 @@ def make_image(job: StylizeJob, masks: Sequence[str] = (), *, as_json: bool) -> 
     store = Store()
     output_uri = check_uri(absolute(job.output_uri))
     store.check_writable(parent(output_uri))
+    job = job.model_copy(update=whole_inputs(job))
     try:
         content = _read_content(store, job, masks)
         paintings = _read_paintings(store, job)
@@ -128,6 +130,7 @@ def _stylize(store: Store, job: StylizeJob, content: Content, style: LoadedStyle
         "height_px": picture.shape[0],
         "evaluations": stylized.evaluations,
         **scores,
+        **refinement_figures(stylized.refinement),
         "device": painter.device,
     }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from stylecore.settings import FrozenModel, OptimizeSettings, at_position
+from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings, at_position
 
 Preset = Literal["draft", "standard", "fine"]
 Method = Literal["optimize", "identity"]
@@ -46,7 +46,7 @@ class StyleSource(FrozenModel):
     )
 
 
-def _style_from_uri(value: object) -> object:
+def _from_uri(value: object) -> object:
     return {"uri": value} if isinstance(value, str) else value
 
 
@@ -108,7 +108,7 @@ class StylizeJob(FrozenModel):
         json_schema_extra=at_position(0),
     )
     styles: Annotated[
-        tuple[Annotated[StyleSource, BeforeValidator(_style_from_uri)], ...],
+        tuple[Annotated[StyleSource, BeforeValidator(_from_uri)], ...],
         Field(description="Paintings; may be empty if every row names its own style."),
     ] = Field((), json_schema_extra=at_position(1))
     cascade: bool = Field(
@@ -145,23 +145,28 @@ class StylizeJob(FrozenModel):
         description="Settings of the method optimize.",
         json_schema_extra=at_position(8),
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(9))
+    refine: Annotated[RefineSettings | None, BeforeValidator(_from_uri)] = Field(
+        None,
+        description="Refiner that goes over each picture; empty: none.",
+        json_schema_extra=at_position(9),
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(10))
     output: OutputSettings = Field(
-        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(10)
+        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(11)
     )
     limits: Limits = Field(
-        Limits(), description="What a row and a shard may cost.", json_schema_extra=at_position(11)
+        Limits(), description="What a row and a shard may cost.", json_schema_extra=at_position(12)
     )
     allow: tuple[str, ...] = Field(
         (),
         description="Prefixes that rows may name besides the manifest's and the styles' buckets.",
-        json_schema_extra=at_position(12),
+        json_schema_extra=at_position(13),
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(14),
     )
     batch_size: int | None = Field(
         None,
@@ -169,13 +174,13 @@ class StylizeJob(FrozenModel):
         le=64,
         description="Pictures of one size that are optimized at once, if they fit in memory; "
         "empty: 1 on a CPU, 8 on a GPU.",
-        json_schema_extra=at_position(14),
+        json_schema_extra=at_position(15),
     )
     run_key: str = Field(
         "",
         max_length=200,
         description="Any text; another text makes another run of the same job.",
-        json_schema_extra=at_position(15),
+        json_schema_extra=at_position(16),
     )
 
     @model_validator(mode="before")
@@ -195,6 +200,12 @@ class StylizeJob(FrozenModel):
             raise ValueError("styles: give every style a weight (a blend) or none")
         if self.cascade and any(given):
             raise ValueError("styles: a cascade takes no weights")
+        return self
+
+    @model_validator(mode="after")
+    def _a_rehearsal_is_not_refined(self) -> StylizeJob:
+        if self.refine is not None and self.method == "identity":
+            raise ValueError("refine: identity makes no pictures to refine; leave one of them out")
         return self
 
     @model_validator(mode="after")
@@ -235,4 +246,12 @@ def pixel_settings(job: StylizeJob) -> dict[str, Any]:
         settings["cascade"] = job.cascade
         places = {"encoder_weights_uri", "init_uri"}
         settings["optimize"] = job.optimize.model_dump(mode="json", exclude=places)
+    if job.refine is not None:
+        settings["refine"] = _refine_settings(job.refine)
     return settings
+
+
+def _refine_settings(refine: RefineSettings) -> dict[str, Any]:
+    unused = {"uri"} if refine.is_per_image else {"uri", "num_steps"}
+    values = refine.model_dump(mode="json", exclude=unused)
+    return {**values, "is_per_image": refine.is_per_image}

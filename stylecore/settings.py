@@ -11,6 +11,7 @@ EncoderName = Literal["vgg16", "vgg19", "resnet50", "inception_v3"]
 Pooling = Literal["max", "average", "average-rescaled"]
 Smoothing = Literal["none", "softmax"]
 KeepColor = Literal["no", "luminance", "histogram", "cholesky"]
+PER_IMAGE: Final = "per-image"
 LayerWeights = dict[str, Annotated[float, Field(ge=0, le=1e6)]]
 
 # Layers where a job names none; those of the VGGs are the fields' own defaults. ResNet-50: the
@@ -183,4 +184,39 @@ class OptimizeSettings(FrozenModel):
         unused |= {*self.style_layer_weights} - {*self.style_layers}
         if unused:
             raise ValueError(f"layer weights for layers not in use: {', '.join(sorted(unused))}")
+        return self
+
+
+class RefineSettings(FrozenModel):
+    """A GAN that makes each picture more lifelike, behind a gate that refuses what is no better."""
+
+    uri: str = Field(
+        min_length=1,
+        description="Refiner that `stylebatch train refiner` wrote (its folder or file), or "
+        "per-image: train one on each picture, which takes minutes.",
+        json_schema_extra=at_position(0),
+    )
+    strength: Literal["picture", "style"] = Field(
+        "picture",
+        description="How strong: chosen for each picture, or the one that the refiner's card names "
+        "for the style.",
+        json_schema_extra=at_position(1),
+    )
+    num_steps: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Steps of training on each picture, with per-image.",
+        json_schema_extra=at_position(2),
+    )
+
+    @property
+    def is_per_image(self) -> bool:
+        """Whether each picture gets a refiner of its own."""
+        return self.uri == PER_IMAGE
+
+    @model_validator(mode="after")
+    def _own_refiners_have_no_style(self) -> RefineSettings:
+        if self.is_per_image and self.strength == "style":
+            raise ValueError("strength: style needs a refiner of the style, not per-image")
         return self

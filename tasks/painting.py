@@ -14,7 +14,8 @@ from stylecore.images.codec import decode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import StylePainting, Stylizer, StylizerInputs, build_stylizer
 from tasks.devices import device_slot
-from tasks.preparing import decode_limits, digest_inputs, read_input_files
+from tasks.input_files import digest_inputs, read_input_files
+from tasks.preparing import decode_limits
 from tasks.style_files import decode_style, read_style_files, style_digest
 
 
@@ -72,6 +73,6 @@ def open_painter(
         if "init_uri" in files:
             uri = str(job.optimize.init_uri)
             init = decode_image(files["init_uri"], uri, decode_limits(job))
-        inputs = StylizerInputs(files.get("encoder_weights_uri"), init)
+        inputs = StylizerInputs(files.get("encoder_weights_uri"), init, files.get("refine"))
         stylizer = build_stylizer(here, style.paintings, inputs, watch)
         yield Painter(stylizer, device, digest_inputs(job, files))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
 from stylecore.batch.faults import job_errors
-from stylecore.batch.fingerprint import Style, StyleSources, digest_of, make_run_id
+from stylecore.batch.fingerprint import Style, StyleSources, make_run_id
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
 from stylecore.batch.manifest import SpooledManifest, spool_manifest
 from stylecore.batch.planning import (
@@ -29,19 +28,22 @@ from stylecore.batch.uris import (
     absolute,
     bucket_or_folder,
     check_folder,
-    check_uri,
     join_uri,
 )
 from stylecore.config import StyleSource, StylizeJob, pixel_settings
 from stylecore.images.codec import DecodeLimits
-from stylecore.perception.digests import shipped_weights_digest
 from stylecore.perception.layers import check_layers, check_pooling, layer_names
-from stylecore.settings import OptimizeSettings
+from tasks.input_files import (
+    check_input_files,
+    digest_inputs,
+    object_uri,
+    read_input,
+    read_input_files,
+    whole_inputs,
+)
 from tasks.style_files import decode_style, read_style_files, style_digest, style_sources
 
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
-_INPUT_SETTINGS = ("encoder_weights_uri", "init_uri")
-_MAX_WEIGHTS_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +138,17 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
             "styles": tuple(map(_whole_style, job.styles)),
             "output_uri": output_uri,
             "manifest_uri": absolute(job.manifest_uri),
-            "optimize": job.optimize.model_copy(update=_input_uris(job.optimize)),
+            **whole_inputs(job),
         }
     )
 
 
 def _whole_style(style: StyleSource) -> StyleSource:
     mask = style.mask_uri
-    whole = {"uri": _object_uri("style", style.uri)}
+    whole = {"uri": object_uri("style", style.uri)}
     if mask is not None:
-        whole["mask_uri"] = _object_uri("style mask", mask)
+        whole["mask_uri"] = object_uri("style mask", mask)
     return style.model_copy(update=whole)
-
-
-def _input_uris(settings: OptimizeSettings) -> dict[str, str]:
-    """The files that settings name, made whole: a shard may be worked on in another folder."""
-    named = settings.model_dump(include=set(_INPUT_SETTINGS), exclude_none=True)
-    return {field: _object_uri(field, uri) for field, uri in named.items()}
 
 
 def decode_limits(job: StylizeJob) -> DecodeLimits:
@@ -160,31 +156,13 @@ def decode_limits(job: StylizeJob) -> DecodeLimits:
     return DecodeLimits(job.limits.max_bytes, job.limits.max_pixels)
 
 
-def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
-    """The files, besides paintings, that the method's settings name, by the setting's name.
-
-    Raises:
-        JobError: one of them cannot be read.
-    """
-    if job.method == "identity":
-        return {}
-    named = job.optimize.model_dump(include=set(_INPUT_SETTINGS), exclude_none=True)
-    return {name: read_input(store, name, uri) for name, uri in named.items()}
-
-
-def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
-    """Digest of the network's weights and of the picture to start from, where there is one."""
-    if job.method == "identity":
-        return ""
-    digests = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(files.items())]
-    return digest_of([shipped_weights_digest(job.optimize.encoder), digests])
-
-
 @contextmanager
 def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     sources = style_sources(job)
     digests = [_check_style(store, job, source) for source in sources]
-    inputs_digest = digest_inputs(job, read_input_files(store, job))
+    files = read_input_files(store, job)
+    check_input_files(job, files)
+    inputs_digest = digest_inputs(job, files)
     with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
         ours = [
             join_uri(job.output_uri, name) for name in ("images", "runs", "failures", "timelapse")
@@ -199,21 +177,6 @@ def _check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
     with job_errors("style"):
         decode_style(style, files, masks, decode_limits(job))
     return style_digest(files, style.weights, masks)
-
-
-def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_BYTES) -> bytes:
-    """A file that the job itself names.
-
-    Raises:
-        JobError: it cannot be read.
-    """
-    with job_errors(what):
-        return store.read_bytes(check_uri(absolute(uri)), max_bytes)[0]
-
-
-def _object_uri(what: str, uri: str) -> str:
-    with job_errors(what):
-        return check_uri(absolute(uri))
 
 
 def _write_plan(ledger: RunLedger, request: _Request) -> None:

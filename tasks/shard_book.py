@@ -16,6 +16,7 @@ from tasks.reading import Names
 
 if TYPE_CHECKING:
     from stylecore.metrics.quality import QualityScores
+    from stylecore.refine.gate import GateChoice
 
 
 class ShardBook:
@@ -87,6 +88,20 @@ class ShardBook:
 def score_figures(scores: QualityScores | None) -> dict[str, float | None]:
     """Measured quality under the results' column names."""
     return asdict(scores) if scores is not None else {}
+
+
+def refinement_figures(choice: GateChoice | None) -> dict[str, float | None]:
+    """What a gate chose and saw, under the results' column names; nothing without a refiner."""
+    if choice is None:
+        return {}
+    before = choice.before
+    return {
+        "refine_alpha": choice.alpha,
+        "fdrl": choice.after.fdrl,
+        "fdrl_unrefined": before.fdrl,
+        "lpips_unrefined": before.lpips,
+        "ssim_unrefined": before.ssim,
+    }
 
 
 def _named(names: Names) -> dict[str, Any]:

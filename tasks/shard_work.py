@@ -23,7 +23,7 @@ from stylecore.stylizer import Content, Stylized
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
-from tasks.shard_book import ShardBook, score_figures
+from tasks.shard_book import ShardBook, refinement_figures, score_figures
 from tasks.stopping import stop_flag
 
 _WRITERS: Final = 2
@@ -193,6 +193,7 @@ class _Line:
         else:
             figures |= {"seconds": seconds, "evaluations": stylized.evaluations}
             figures |= {"error_message": stylized.note}  # how it was made, where that is odd
+            figures |= refinement_figures(stylized.refinement)
             self.book.made(stylized.key, reading.names, data, picture, **figures)
         finally:
             self.room.release()

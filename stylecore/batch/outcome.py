@@ -1,6 +1,8 @@
 """What came of one row, and its columns in the results Parquet.
 
-A (row_id, style) pair is one line. Figures are null unless known; ``finished_at`` is UTC. The
+A (row_id, style) pair is one line. Figures are null unless known; ``finished_at`` is UTC. Where a
+refiner went over the picture, ``refine_alpha`` is its strength, 0 if the gate rejected it, and the
+figures ``_unrefined`` are those before. The
 manifest's unknown columns follow the fixed ones, prefixed with ``row_`` where the names clash.
 """
 
@@ -43,6 +45,11 @@ class Outcome:
     lpips_content: float | None = None
     ssim_content: float | None = None
     psnr_content: float | None = None
+    refine_alpha: float | None = None
+    fdrl: float | None = None
+    fdrl_unrefined: float | None = None
+    lpips_unrefined: float | None = None
+    ssim_unrefined: float | None = None
     device: str | None = None
     finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +77,11 @@ _FIELDS: Final[list[pa.Field[Any]]] = [
     pa.field("lpips_content", pa.float64()),
     pa.field("ssim_content", pa.float64()),
     pa.field("psnr_content", pa.float64()),
+    pa.field("refine_alpha", pa.float64()),
+    pa.field("fdrl", pa.float64()),
+    pa.field("fdrl_unrefined", pa.float64()),
+    pa.field("lpips_unrefined", pa.float64()),
+    pa.field("ssim_unrefined", pa.float64()),
     pa.field("device", pa.string()),
     pa.field("attempt", pa.int32(), nullable=False),
     pa.field("shard", pa.int32(), nullable=False),

@@ -51,6 +51,14 @@ def build_stylizer(
     # Imported here because it brings torch.
     from stylecore.stylizer.optimize import OptimizeStylizer
 
-    if not job.cascade or len(styles) == 1:
-        return OptimizeStylizer(job, styles, inputs, watch)
-    return CascadeStylizer([OptimizeStylizer(job, [style], inputs, watch) for style in styles])
+    stages = [[style] for style in styles] if job.cascade else [styles]
+    optimizers = [OptimizeStylizer(job, stage, inputs, watch) for stage in stages]
+    stylizer = optimizers[0] if len(optimizers) == 1 else CascadeStylizer(optimizers)
+    if job.refine is None:
+        return stylizer
+    from stylecore.stylizer.refined import RefinedStylizer, open_refining
+
+    # Of a cascade, the last style is what the picture shall look like.
+    paintings = stages[-1]
+    refining = open_refining(job, paintings, inputs.refiner, watch)
+    return RefinedStylizer(stylizer, paintings, refining)

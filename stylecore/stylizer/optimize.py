@@ -6,27 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
 from typing import Final
-
-import torch
-from torch import nn
 
 from stylecore.batch.estimate import PixelWork
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
-from stylecore.metrics.quality import QualityScores, build_lpips, score_picture
+from stylecore.metrics.quality import QualityScores, score_picture
 from stylecore.metrics.tiled import TiledLpips
 from stylecore.optimize.pool import Candidate, Pool
 from stylecore.optimize.watch import Watch
-from stylecore.perception.encoder import Encoder, build_encoder
+from stylecore.perception.encoder import Encoder
 from stylecore.perception.layers import check_layers
 from stylecore.perception.tiled import TiledObjective
-from stylecore.perception.weights import load_weights
-from stylecore.settings import EncoderName, OptimizeSettings, Pooling, Smoothing
 from stylecore.stylizer.course import Courses
+from stylecore.stylizer.networks import default_lpips, find_device, load_encoder
 from stylecore.stylizer.protocol import Content, StylePainting, Stylized, StylizerInputs
 from stylecore.stylizer.subject import Studio
 from stylecore.stylizer.tiles import choose_batch_size, free_memory_bytes
@@ -34,8 +29,6 @@ from stylecore.types import ImageBatch
 
 # Where the job leaves it open. A CPU has nothing to gain from more (docs/benchmarks.md).
 _BATCH_SIZES: Final[Mapping[str, int]] = {"cpu": 1, "cuda": 8}
-_KEPT_ENCODERS: Final = 4
-_LPIPS_NETWORK: Final[tuple[EncoderName, Pooling]] = ("vgg16", "max")
 
 
 class OptimizeStylizer:
@@ -64,10 +57,9 @@ class OptimizeStylizer:
         if settings.init == "image" and inputs.init is None:
             raise JobError("init: image needs the picture at init_uri, and none was given")
         self._job, self._inputs, self._watch = job, inputs, watch
-        self._device = _find_device(job.device)
-        self._has_default_weights = encoder is None and inputs.weights is None
+        self._device = find_device(job.device)
         if encoder is None:
-            encoder = _load_encoder(settings, inputs.weights, self._device)
+            encoder = load_encoder(settings, inputs.weights, self._device)
         check_layers((*settings.content_layers, *settings.style_layers), encoder.layer_names)
         self._encoder = encoder
         self._studio = Studio(self._encoder, settings, styles, self._device)
@@ -88,7 +80,8 @@ class OptimizeStylizer:
         photograph, made = self._to_batch(content.pixels), self._to_batch(picture)
         view = self._studio.view
         core_px = self._studio.core_px(content)
-        distance = self._lpips if core_px is None else TiledLpips(self._lpips, core_px)
+        lpips = default_lpips(self._device)
+        distance = lpips if core_px is None else TiledLpips(lpips, core_px)
         return score_picture(view(photograph), view(made), subject.objective, distance)
 
     def _capacity(self, candidate: Candidate) -> int:
@@ -105,44 +98,5 @@ class OptimizeStylizer:
         most = self._job.batch_size or _BATCH_SIZES[self._device.type]
         return choose_batch_size(work, most, free_memory_bytes(self._device))
 
-    @cached_property
-    def _lpips(self) -> nn.Module:
-        return build_lpips(self._lpips_encoder())
-
-    def _lpips_encoder(self) -> Encoder:
-        """LPIPS is defined on one network; where the job uses it, it is shared."""
-        settings = self._job.optimize
-        ours = (settings.encoder, settings.pooling)
-        if self._has_default_weights and ours == _LPIPS_NETWORK and settings.smoothing == "none":
-            return self._encoder
-        return _default_encoder(*_LPIPS_NETWORK, "none", self._device)
-
     def _to_batch(self, image: RgbImage) -> ImageBatch:
         return to_batch([image]).to(self._device)
-
-
-def _load_encoder(settings: OptimizeSettings, data: bytes | None, device: torch.device) -> Encoder:
-    if data is None:
-        return _default_encoder(settings.encoder, settings.pooling, settings.smoothing, device)
-    weights = load_weights(settings.encoder, data)
-    encoder = build_encoder(settings.encoder, settings.pooling, weights, settings.smoothing)
-    return encoder.to(device)
-
-
-@lru_cache(_KEPT_ENCODERS)
-def _default_encoder(
-    name: EncoderName, pooling: Pooling, smoothing: Smoothing, device: torch.device
-) -> Encoder:
-    """Loaded once in a process: frozen, so that shards and stages of a cascade can share it."""
-    return build_encoder(name, pooling, load_weights(name, None), smoothing).to(device)
-
-
-def _find_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the first CUDA device, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    num_cuda = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= num_cuda:
-        raise JobError(f"device {name} is not here ({num_cuda} CUDA devices): use auto or cpu")
-    return device

@@ -13,6 +13,7 @@ from stylecore.images.resize import resize_content
 
 if TYPE_CHECKING:
     from stylecore.metrics.quality import QualityScores
+    from stylecore.refine.gate import GateChoice
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,7 @@ class Stylized:
         error: why there is no picture; it names no URI, since a stylizer knows none.
         note: what a reader of the outcome should know about how it was made.
         seconds: its share of the device's time; None where that was not measured.
+        refinement: what the gate of the refiner saw; None: it was not refined.
     """
 
     key: int
@@ -72,6 +74,7 @@ class Stylized:
     error: RowError | None = None
     note: str | None = None
     seconds: float | None = None
+    refinement: GateChoice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +84,12 @@ class StylizerInputs:
     Attributes:
         weights: safetensors bytes of the encoder; None for its default weights.
         init: picture to start from, with ``init: image``.
+        refiner: safetensors bytes of the refiner; None where none is named.
     """
 
     weights: bytes | None = None
     init: RgbImage | None = None
+    refiner: bytes | None = None
 
 
 class Stylizer(Protocol):

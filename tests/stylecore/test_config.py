@@ -14,7 +14,7 @@ from stylecore.config import (
     StylizeJob,
     pixel_settings,
 )
-from stylecore.settings import FrozenModel, OptimizeSettings
+from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings
 
 MINIMAL: dict[str, Any] = {"manifest_uri": "m.jsonl", "styles": ["wave.jpg"], "output_uri": "out"}
 
@@ -160,6 +160,9 @@ def test_a_job_cannot_be_changed() -> None:
         {"output": {"quality": 90}},
         {"optimize": {"style_weight": 1e5}},
         {"optimize": {"style_layers": ["relu1_1"]}},
+        {"optimize": {"num_scales": 2}},
+        {"refine": "s3://weights/poppies"},
+        {"refine": "per-image"},
     ],
 )
 def test_settings_that_change_pixels_are_told_apart(values: dict[str, Any]) -> None:
@@ -175,6 +178,8 @@ def test_settings_that_change_pixels_are_told_apart(values: dict[str, Any]) -> N
         {"allow": ["s3://other"]},
         {"preset": "fine", "optimize": {"num_evaluations": 60}},
         {"optimize": {"encoder_weights_uri": "s3://elsewhere/same-bytes.safetensors"}},
+        {"output": {"save_every": 10}},
+        {"batch_size": 4},
     ],
 )
 def test_settings_that_change_no_pixel_are_not(values: dict[str, Any]) -> None:
@@ -187,7 +192,8 @@ def test_a_rehearsal_depends_on_no_setting_of_the_optimizer() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [StylizeJob, OptimizeSettings, OutputSettings, Limits, StyleSource]
+    "model",
+    [StylizeJob, OptimizeSettings, RefineSettings, OutputSettings, Limits, StyleSource],
 )
 def test_every_field_has_a_description_and_a_place_of_its_own_in_the_form(
     model: type[FrozenModel],
@@ -207,3 +213,24 @@ def test_a_weight_for_a_layer_that_is_not_in_use_is_refused() -> None:
     with pytest.raises(ValidationError, match="relu9_9"):
         OptimizeSettings(style_layer_weights={"relu9_9": 2.0})
     assert OptimizeSettings(style_layer_weights={"relu1_1": 2.0}).style_layer_weights
+
+
+def test_where_a_refiner_lies_changes_no_pixel_but_how_it_is_used_does() -> None:
+    here, there = (pixel_settings(job(refine=uri)) for uri in ("s3://a/refiner", "s3://b/refiner"))
+    assert here == there
+    assert pixel_settings(job(refine={"uri": "s3://a/refiner", "strength": "style"})) != here
+    steps = [pixel_settings(job(refine={"uri": "per-image", "num_steps": n})) for n in (5, 6)]
+    assert steps[0] != steps[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"method": "identity", "refine": "s3://a/refiner"}, "identity makes no pictures"),
+        ({"refine": {"uri": "per-image", "strength": "style"}}, "needs a refiner of the style"),
+        ({"refine": ""}, "at least 1 character"),
+    ],
+)
+def test_a_refinement_that_makes_no_sense_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        job(**values)

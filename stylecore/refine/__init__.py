@@ -1,0 +1,1 @@
+"""The GAN that makes a stylized picture's texture more like the painting's: use, gate, files."""

@@ -1,0 +1,1 @@
+"""Training of networks: bytes and pictures in, weights out; no storage, no clock of its own."""

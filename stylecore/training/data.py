@@ -1,0 +1,106 @@
+"""What a refiner is trained on, as it arrives: 8-bit pictures with names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median_low
+
+import torch
+
+from stylecore.errors import JobError
+from stylecore.images.codec import RgbImage
+from stylecore.images.resize import resize_style
+from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum, to_batch
+from stylecore.training.augmentation import Pair
+from stylecore.types import ImageBatch
+
+
+@dataclass(frozen=True, eq=False)
+class PicturePair:
+    """A stylized picture and its photograph at the same size.
+
+    Attributes:
+        name: for messages.
+        stylized: shape (h, w, 3).
+        content: same shape.
+    """
+
+    name: str
+    stylized: RgbImage
+    content: RgbImage
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a refiner learns from.
+
+    Attributes:
+        pairs: at least one, each side at least 16 px.
+        paintings: at least one, of any size; they are scaled to the pictures' longest side.
+        license: what paintings and pictures allow, for the card.
+    """
+
+    pairs: Sequence[PicturePair]
+    paintings: Sequence[RgbImage]
+    license: str = ""
+
+    def check(self) -> None:
+        """Refuse what cannot be trained on.
+
+        Raises:
+            JobError: there are no pairs or paintings, or a pair has two sizes or is too small.
+        """
+        if not self.pairs or not self.paintings:
+            what = "painting" if self.pairs else "stylized picture"
+            raise JobError(f"nothing to train a refiner on: name at least one {what}")
+        for pair in self.pairs:
+            height, width, _ = pair.stylized.shape
+            if pair.content.shape != pair.stylized.shape:
+                raise JobError(
+                    f"{pair.name}: the stylized picture is {width} x {height} px and its "
+                    f"photograph {pair.content.shape[1]} x {pair.content.shape[0]} px: resize "
+                    "the photograph as it was for the picture"
+                )
+            if min(height, width) < MINIMUM_SIDE_PX:
+                raise JobError(
+                    f"{pair.name}: {width} x {height} px is too small to train on: leave out "
+                    f"pictures with a side under {MINIMUM_SIDE_PX} px"
+                )
+
+    def split(self, share: float, seed: int) -> tuple[list[PicturePair], list[PicturePair]]:
+        """Pairs to train on, and pairs to choose the best weights on.
+
+        Args:
+            share: of pairs to choose on: at least one, if it is not 0 and there are two.
+            seed: of the draw.
+
+        Returns:
+            Two lists without a pair in common; both are the same where one would be empty.
+        """
+        num_held = max(1, round(share * len(self.pairs))) if share > 0 else 0
+        order = torch.randperm(len(self.pairs), generator=torch.Generator().manual_seed(seed))
+        held = {*order[: min(num_held, len(self.pairs) - 1)].tolist()}
+        train = [pair for index, pair in enumerate(self.pairs) if index not in held]
+        return train, [self.pairs[index] for index in sorted(held)] or train
+
+    def scaled_paintings(self) -> list[ImageBatch]:
+        """Paintings at the longest side of the pictures: the median one, where they differ."""
+        longest_px = median_low(max(pair.stylized.shape) for pair in self.pairs)
+        scaled = [to_batch([resize_style(painting, longest_px)]) for painting in self.paintings]
+        return [pad_to_minimum(painting) for painting in scaled]
+
+
+def to_pair(pictures: PicturePair, device: torch.device) -> Pair:
+    """Floats in [0, 1] on a device."""
+    return Pair(to_batch([pictures.stylized]).to(device), to_batch([pictures.content]).to(device))
+
+
+def digest_pictures(*pictures: RgbImage) -> str:
+    """SHA-256 over the sizes and pixels of pictures, in hexadecimal."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(repr(picture.shape).encode())
+        digest.update(picture.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,75 @@
+"""What a user asks for: a refiner for a style. Without torch: checked before torch is loaded."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from stylecore.config import Preset
+from stylecore.settings import FrozenModel, at_position
+from stylecore.training.settings import TrainRefinerSettings
+
+
+class TrainRefinerJob(FrozenModel):
+    """A refiner: for which paintings, from which pictures, to where, and how."""
+
+    styles: tuple[str, ...] = Field(
+        min_length=1,
+        description="Paintings; several are taken as one style.",
+        json_schema_extra=at_position(0),
+    )
+    content_uri: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of photographs. They are stylized first; with pictures_uri it says "
+        "which photographs of that run to learn from, and may be empty.",
+        json_schema_extra=at_position(1),
+    )
+    pictures_uri: str | None = Field(
+        None,
+        min_length=1,
+        description="Run whose pictures to learn from; empty: stylize the photographs first.",
+        json_schema_extra=at_position(2),
+    )
+    output_uri: str = Field(
+        min_length=1,
+        description="Folder for the refiner and all that belongs to it.",
+        json_schema_extra=at_position(3),
+    )
+    preset: Preset = Field(
+        "standard",
+        description="How far to go in stylizing the photographs.",
+        json_schema_extra=at_position(4),
+    )
+    max_side_px: int = Field(
+        512,
+        ge=16,
+        le=8192,
+        description="Longest side of the stylized photographs.",
+        json_schema_extra=at_position(5),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where to compute: auto, cpu, cuda or cuda:N.",
+        json_schema_extra=at_position(6),
+    )
+    training: TrainRefinerSettings = Field(
+        TrainRefinerSettings(),
+        description="Settings of the training.",
+        json_schema_extra=at_position(7),
+    )
+    license: str = Field(
+        "",
+        max_length=10_000,
+        description="What the paintings and photographs allow, for the refiner's card.",
+        json_schema_extra=at_position(8),
+    )
+
+    @model_validator(mode="after")
+    def _has_something_to_learn_from(self) -> TrainRefinerJob:
+        if self.content_uri is None and self.pictures_uri is None:
+            raise ValueError(
+                "name a folder of photographs (content_uri, --content), or a run whose pictures "
+                "to learn from (pictures_uri, --pictures)"
+            )
+        return self

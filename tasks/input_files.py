@@ -1,0 +1,96 @@
+"""The files, besides photographs and paintings, that a job names: read, checked, digested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stylecore.batch.faults import job_errors
+from stylecore.batch.fingerprint import digest_of
+from stylecore.batch.store import Store
+from stylecore.batch.uris import absolute, check_uri, join_uri
+from stylecore.config import StylizeJob
+from stylecore.perception.digests import shipped_weights_digest
+from stylecore.settings import RefineSettings
+
+REFINER_FILE: Final = "refiner.safetensors"
+_INPUT_SETTINGS: Final = frozenset({"encoder_weights_uri", "init_uri"})
+_MAX_WEIGHTS_BYTES: Final = 2 * 1024**3
+
+
+def whole_inputs(job: StylizeJob) -> dict[str, Any]:
+    """Fields of the job with the files they name made whole: a shard may run in another folder.
+
+    Raises:
+        JobError: naming the field that is wrong.
+    """
+    named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
+    uris = {field: object_uri(field, uri) for field, uri in named.items()}
+    return {
+        "optimize": job.optimize.model_copy(update=uris),
+        "refine": None if job.refine is None else _whole_refiner(job.refine),
+    }
+
+
+def _whole_refiner(refine: RefineSettings) -> RefineSettings:
+    """With the URI of the file, where the folder that training wrote is named."""
+    if refine.is_per_image:
+        return refine
+    is_file = refine.uri.endswith(".safetensors")
+    uri = refine.uri if is_file else join_uri(refine.uri.rstrip("/"), REFINER_FILE)
+    return refine.model_copy(update={"uri": object_uri("refine", uri)})
+
+
+def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
+    """Weights, picture to start from, refiner: by the name of the setting.
+
+    Raises:
+        JobError: one of them cannot be read.
+    """
+    if job.method == "identity":
+        return {}
+    named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
+    if job.refine is not None and not job.refine.is_per_image:
+        named["refine"] = job.refine.uri
+    return {name: read_input(store, name, uri) for name, uri in named.items()}
+
+
+def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
+    """Refuse a refiner that is none before anything is planned.
+
+    Raises:
+        JobError: it is damaged, or something else.
+    """
+    if job.refine is not None and "refine" in files:
+        from stylecore.refine.files import load_refiner  # brings torch
+
+        load_refiner(files["refine"], f"refine: {job.refine.uri}")
+
+
+def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
+    """Digest of the network's weights and of the files that ``read_input_files`` gives."""
+    if job.method == "identity":
+        return ""
+    digests = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(files.items())]
+    return digest_of([shipped_weights_digest(job.optimize.encoder), digests])
+
+
+def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_BYTES) -> bytes:
+    """A file that the job itself names.
+
+    Raises:
+        JobError: it cannot be read.
+    """
+    with job_errors(what):
+        return store.read_bytes(check_uri(absolute(uri)), max_bytes)[0]
+
+
+def object_uri(what: str, uri: str) -> str:
+    """The URI of an object, whole and checked.
+
+    Raises:
+        JobError: it is none.
+    """
+    with job_errors(what):
+        return check_uri(absolute(uri))
