@@ -6,6 +6,7 @@ Exit codes: 0 every row made or skipped; 3 finished with failed rows; 2 the requ
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -255,6 +256,8 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point: errors become sentences and exit codes, never tracebacks."""
+    # Whoever ends us politely gets the same care as Ctrl-C, and no server is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except KeyboardInterrupt:

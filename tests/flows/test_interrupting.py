@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a run: soon over, nothing half made, and the next run goes on."""
+"""Ctrl-C, or SIGTERM, in the middle of a run: soon over, nothing half made, and the next run goes on."""
 
 import signal
 import subprocess
@@ -27,8 +27,9 @@ def request(bucket: LocalBucket) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_soon_and_whole_and_the_next_one_finishes_it(
-    bucket: LocalBucket, harness: str
+    bucket: LocalBucket, harness: str, number: signal.Signals
 ) -> None:
     bucket.fill(2)
     enlarge(bucket.photographs / "photo01.jpg")
@@ -37,7 +38,7 @@ def test_an_interrupted_run_leaves_soon_and_whole_and_the_next_one_finishes_it(
     )
     with started(bucket, environment) as process:
         wait_for_picture(bucket, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         asked = time.monotonic()
         _, stderr = process.communicate(timeout=60)
     assert time.monotonic() - asked < LEAVING_S
