@@ -9,7 +9,6 @@ A scheduler's database may forget; these objects do not (docs/adr/0002).
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import time
@@ -20,7 +19,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stylecore.batch.extra import ExtraColumns, fit_value
 from stylecore.batch.fingerprint import Style
@@ -30,6 +28,7 @@ from stylecore.batch.outcome import (
     outcomes_from_table,
     outcomes_to_table,
 )
+from stylecore.batch.parquet import decode_table, encode_table
 from stylecore.batch.planning import PlannedRow, ShardRows
 from stylecore.batch.store import Store
 from stylecore.batch.uris import check_folder, is_s3, join_uri, safe_stem
@@ -163,7 +162,7 @@ class RunLedger:
             kind = schema.field(column).type
             columns[column] = [fit_value(row.extra.get(name), kind) for row in shard.rows]
         table = pa.Table.from_pydict(columns, schema=pa.schema([*_PLAN_FIELDS, *schema]))
-        self.store.write_bytes(self.uri("plan", f"{shard.number:05d}.parquet"), _parquet(table))
+        self.store.write_bytes(self.uri("plan", f"{shard.number:05d}.parquet"), encode_table(table))
 
     def complete_plan(self, record: RunRecord) -> None:
         """Write ``job.json``, if nobody has, and let the store's clock move past it.
@@ -178,7 +177,7 @@ class RunLedger:
     def read_shard(self, number: int) -> Shard:
         """The rows of a plan file, for the first attempt."""
         data, _ = self.store.read_bytes(self.uri("plan", f"{number:05d}.parquet"))
-        table = pq.read_table(io.BytesIO(data))
+        table = decode_table(data)
         own = {field.name for field in _PLAN_FIELDS}
         extra_schema = pa.schema([f for f in table.schema if f.name not in own])
         rows = [_planned_row(line, extra_schema.names) for line in table.to_pylist()]
@@ -226,7 +225,7 @@ class RunLedger:
         suffix = f".retry{shard.attempt - 1}" if shard.attempt > 1 else ""
         uri = self.uri("results", f"{shard.number:05d}{suffix}.parquet")
         return self.store.create_once(
-            uri, _parquet(outcomes_to_table(outcomes, shard.extra_schema))
+            uri, encode_table(outcomes_to_table(outcomes, shard.extra_schema))
         )
 
     def outcomes_of(self, number: int, files: Sequence[str] | None = None) -> list[Outcome]:
@@ -242,7 +241,7 @@ class RunLedger:
     def _read_outcomes(self, uris: Iterable[str]) -> Iterator[Outcome]:
         for uri in uris:
             data, _ = self.store.read_bytes(uri)
-            yield from outcomes_from_table(pq.read_table(io.BytesIO(data)))
+            yield from outcomes_from_table(decode_table(data))
 
     def write_progress(self, shard: int, counts: Mapping[str, Any]) -> None:
         """Say how far a shard is; meaningless once its results exist."""
@@ -285,9 +284,3 @@ def _planned_row(line: dict[str, Any], extra_names: list[str]) -> PlannedRow:
     # Plans of before there were masks have no such column.
     masks = tuple(line.get("mask_uris") or ())
     return PlannedRow(**own, mask_uris=masks, extra={name: line[name] for name in extra_names})
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()

@@ -96,7 +96,8 @@ class RecordReader:
             # Without a buffer of its own, a file with one row group would be read as a whole.
             with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
                 names = tuple(file.schema_arrow.names)
-                for batch in file.iter_batches(_PARQUET_ROWS):
+                # Without threads: see stylecore.batch.parquet.
+                for batch in file.iter_batches(_PARQUET_ROWS, use_threads=False):
                     for values in zip(*(c.to_pylist() for c in batch.columns), strict=True):
                         self._number += 1
                         yield names, values

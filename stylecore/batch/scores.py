@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from stylecore.batch.parquet import decode_table, encode_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,11 @@ SCORE_SCHEMA: Final = pa.schema(_FIELDS)
 def encode_scores(lines: Sequence[ScoreLine]) -> bytes:
     """A Parquet file with one line for each picture."""
     table = pa.Table.from_pylist([asdict(line) for line in lines], schema=SCORE_SCHEMA)
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    return encode_table(table)
 
 
 def decode_scores(data: bytes) -> Iterator[ScoreLine]:
-    """The lines of such a file, in its order."""
-    for line in pq.read_table(io.BytesIO(data), schema=SCORE_SCHEMA).to_pylist():
-        yield ScoreLine(**line)
+    """The lines of such a file, in its order; measures of other versions are left out or null."""
+    own = set(SCORE_SCHEMA.names)
+    for line in decode_table(data).to_pylist():
+        yield ScoreLine(**{name: value for name, value in line.items() if name in own})

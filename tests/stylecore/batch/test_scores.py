@@ -1,8 +1,11 @@
 """Scores come back from their file as they were, and every measure says what it is."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+
+import pyarrow as pa
 
 from stylecore.batch.outcome import Outcome
+from stylecore.batch.parquet import decode_table, encode_table
 from stylecore.batch.scores import (
     MEASURES,
     SCORE_SCHEMA,
@@ -19,6 +22,13 @@ def test_lines_come_back_as_they_were():
     ]
     assert list(decode_scores(encode_scores(lines))) == lines
     assert list(decode_scores(encode_scores([]))) == []
+
+
+def test_a_file_of_another_version_gives_the_measures_that_it_has():
+    line = ScoreLine("0", "/in/a.jpg", "wave", "/out/a.jpg", fdrl=0.5, swdl=0.25)
+    table = decode_table(encode_scores([line])).drop_columns("swdl")
+    other = encode_table(table.append_column("newer", pa.array([1.0])))
+    assert list(decode_scores(other)) == [replace(line, swdl=None)]
 
 
 def test_columns_are_the_fields_of_a_line_and_measures_are_called_as_in_the_results():
