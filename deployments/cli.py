@@ -43,6 +43,13 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
 ]
+JobFile = Annotated[Path | None, typer.Argument(help="YAML file with the fields of a job.")]
+Manifest = Annotated[
+    str | None, typer.Option(help="Manifest (.parquet .jsonl .csv .txt, .gz), or a prefix.")
+]
+Allowed = Annotated[
+    list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
+]
 RefinerUri = Annotated[
     str | None,
     typer.Option(help="Refiner that `train refiner` wrote, or per-image: makes it more lifelike."),
@@ -59,12 +66,8 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
 
     @app.command(name, help=help_text)
     def command(
-        job: Annotated[
-            Path | None, typer.Argument(help="YAML file with the fields of a job.")
-        ] = None,
-        manifest: Annotated[
-            str | None, typer.Option(help="Manifest (.parquet .jsonl .csv .txt, .gz), or a prefix.")
-        ] = None,
+        job: JobFile = None,
+        manifest: Manifest = None,
         style: Annotated[
             list[str] | None, typer.Option(help="Painting; repeat for several styles.")
         ] = None,
@@ -72,9 +75,7 @@ def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) ->
         preset: PresetName = None,
         max_side_px: MaxSide = None,
         method: Annotated[str | None, typer.Option(help="optimize or identity.")] = None,
-        allow: Annotated[
-            list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
-        ] = None,
+        allow: Allowed = None,
         new_run: Annotated[
             bool, typer.Option("--new-run", help="Another run of the same job.")
         ] = False,

@@ -32,6 +32,8 @@ class Summary(FrozenModel):
     seconds: float
     images_per_second: float
     evaluations: int
+    refined: int = 0
+    refinements_rejected: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -52,6 +54,8 @@ class Survey:
     counts: Counter[str] = field(default_factory=Counter)
     failed_by_code: Counter[str] = field(default_factory=Counter)
     evaluations: int = 0
+    refined: int = 0
+    refinements_rejected: int = 0
     failures: list[Outcome] = field(default_factory=list)
     pictures: list[Outcome] = field(default_factory=list)
 
@@ -68,6 +72,8 @@ def survey_outcomes(outcomes: Iterable[Outcome], expected_pictures: int) -> Surv
     for outcome in outcomes:
         survey.counts[outcome.status] += 1
         survey.evaluations += outcome.evaluations or 0
+        survey.refined += (outcome.refine_alpha or 0) > 0
+        survey.refinements_rejected += outcome.refine_alpha == 0
         if outcome.status == "failed":
             survey.failed_by_code[outcome.error_code or "internal"] += 1
             if len(survey.failures) < _FAILURES_KEPT:
@@ -107,6 +113,8 @@ def summarize(ledger: RunLedger, survey: Survey, seconds: float) -> Summary:
         seconds=round(seconds, 3),
         images_per_second=round(counts["made"] / seconds, 4) if seconds > 0 else 0.0,
         evaluations=survey.evaluations,
+        refined=survey.refined,
+        refinements_rejected=survey.refinements_rejected,
     )
 
 

@@ -26,7 +26,14 @@ _RESULT_SIDE_PX: Final = 320
 _SOURCE_SIDE_PX: Final = 160
 _QUALITY: Final = OutputSettings(format="jpeg", quality=80)
 _READERS: Final = 4
-_FIGURES: Final = ("total_loss", "content_loss", "style_loss", "lpips_content", "ssim_content")
+_FIGURES: Final = (
+    "total_loss",
+    "content_loss",
+    "style_loss",
+    "lpips_content",
+    "ssim_content",
+    "refine_alpha",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def _report(
         run_id=ledger.run_id,
         run_uri=ledger.run_uri,
         title=f"{safe_stem(ledger.record.job.manifest_uri)} in {_styles_in_words(ledger)}",
-        job=_job_facts(ledger),
+        job={**_job_facts(ledger), **_refinement_facts(ledger, summary)},
         totals=Totals(
             planned=summary.planned,
             made=summary.made,
@@ -132,6 +139,14 @@ def _job_facts(ledger: RunLedger) -> dict[str, str]:
         facts["Evaluations"] = str(job.optimize.num_evaluations)
         facts["Network"] = job.optimize.encoder
     return {**facts, "Planned": f"{record.created_at:%Y-%m-%d %H:%M} UTC"}
+
+
+def _refinement_facts(ledger: RunLedger, summary: Summary) -> dict[str, str]:
+    refine = ledger.record.job.refine
+    if refine is None:
+        return {}
+    tried = summary.refined + summary.refinements_rejected
+    return {"Refiner": refine.uri, "Refined": f"{summary.refined} of {tried} pictures"}
 
 
 def _failure(outcome: Outcome) -> FailureLine:

@@ -11,6 +11,7 @@ from stylecore.errors import JobError
 from stylecore.refine.files import RefinerCard, save_refiner
 from stylecore.refine.networks import Refiner
 from tasks.preparing import prepare_run
+from tasks.reporting import close_ledger
 from tasks.shard_work import ShardRequest, work_through_shard
 
 QUICK = {"num_evaluations": 3}
@@ -73,3 +74,11 @@ def test_a_file_that_is_no_refiner_is_refused_before_anything_is_planned(
     with pytest.raises(JobError, match="safetensors"):
         prepare_run(Store(), bucket.job(refine=str(weights)))
     assert not (bucket.output / "runs").exists()
+
+
+def test_summary_and_report_count_what_was_refined(bucket: LocalBucket, weights: Path) -> None:
+    ledger = prepare_run(Store(), bucket.job(refine=str(weights), optimize=QUICK))
+    work_through_shard(ledger, ShardRequest(ledger.run_uri, 0, uuid4().hex))
+    summary = close_ledger(ledger, 1.0).summary
+    assert (summary.refined, summary.refinements_rejected) == (0, 1)
+    assert "0 of 1 pictures" in (Path(ledger.run_uri) / "report.html").read_text()
