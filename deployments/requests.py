@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 
 _ERRORS_SHOWN: Final = 6
+Request = TypeVar("Request", bound=BaseModel)
 
 
 def build_job(
     job_file: Path | None, options: Mapping[str, Any], assignments: Sequence[str]
 ) -> StylizeJob:
-    """Resolve a request: preset < ``job.yaml`` < options < ``--set``.
+    """Resolve the request of a run: preset < ``job.yaml`` < options < ``--set``.
+
+    Args and errors are those of ``build_request``.
+    """
+    return build_request(StylizeJob, job_file, options, assignments)
+
+
+def build_request(
+    kind: type[Request],
+    job_file: Path | None,
+    options: Mapping[str, Any],
+    assignments: Sequence[str],
+) -> Request:
+    """Resolve a request: ``job.yaml`` < options < ``--set``.
 
     Args:
-        job_file: YAML with the fields of ``StylizeJob``, or None.
+        kind: what is requested.
+        job_file: YAML with its fields, or None.
         options: fields given as options; None and empty sequences mean not given.
         assignments: ``dotted.path=value``, the value as YAML.
 
@@ -34,7 +49,7 @@ def build_job(
     for assignment in assignments:
         _assign(raw, assignment)
     try:
-        return StylizeJob.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         raise JobError(_describe(error, str(job_file) if job_file else "request")) from error
 

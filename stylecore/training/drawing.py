@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,40 +13,52 @@ from stylecore.training.curves import CurvePoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _PLAYERS: Final = ("adversary", "discriminator")
 _SHARES: Final = ("success", "is_paused")
 _SIZE_INCHES: Final = (9.0, 3.6)
-_DOTS_PER_INCH: Final = 80  # of the png: as wide as a dashboard shows it
+_DOTS_PER_INCH: Final = 80  # as wide as a dashboard shows it
 _GAP_PX: Final = 8
 
 
-def draw_curves(points: Sequence[CurvePoint], kind: Literal["svg", "png"]) -> bytes:
-    """Losses over steps: the game on the left, on the right what else the generator lowers.
+def draw_curves(points: Sequence[CurvePoint]) -> bytes:
+    """Losses over steps as an SVG file.
+
+    On the left is the game, on the right what else the generator lowers.
 
     Args:
         points: in order; may be empty.
-        kind: of the file.
-
-    Returns:
-        A picture file.
     """
-    # As objects, not with pyplot: that is not for threads.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    game, others = figure.subplots(1, 2)
-    names = list(dict.fromkeys(name for point in points for name in point.values))
-    _draw(game, points, [name for name in names if name in _PLAYERS])
-    _draw(others, points, [name for name in names if name not in (*_PLAYERS, *_SHARES)])
-    game.set_title("the game")
-    others.set_title("what else the generator lowers")
     sink = io.BytesIO()
-    figure.savefig(sink, format=kind, dpi=_DOTS_PER_INCH)
+    _plot_curves(points).savefig(sink, format="svg")
     return sink.getvalue()
 
 
-def _draw(axes: Axes, points: Sequence[CurvePoint], names: Sequence[str]) -> None:
+def rasterize_curves(points: Sequence[CurvePoint]) -> RgbImage:
+    """The same drawing as pixels, shape (288, 720, 3)."""
+    sink = io.BytesIO()
+    _plot_curves(points).savefig(sink, format="rgba")
+    width, height = (round(side * _DOTS_PER_INCH) for side in _SIZE_INCHES)
+    pixels = np.frombuffer(sink.getvalue(), dtype=np.uint8).reshape(height, width, 4)
+    return pixels[..., :3].copy()
+
+
+def _plot_curves(points: Sequence[CurvePoint]) -> Figure:
+    # As objects, not with pyplot: that is not for threads.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
+    game, others = figure.subplots(1, 2)
+    names = list(dict.fromkeys(name for point in points for name in point.values))
+    _plot(game, points, [name for name in names if name in _PLAYERS])
+    _plot(others, points, [name for name in names if name not in (*_PLAYERS, *_SHARES)])
+    game.set_title("the game")
+    others.set_title("what else the generator lowers")
+    return figure
+
+
+def _plot(axes: Axes, points: Sequence[CurvePoint], names: Sequence[str]) -> None:
     for name in names:
         known = [point for point in points if name in point.values]
         steps = [point.step for point in known]

@@ -41,6 +41,13 @@ def words(*arguments: str) -> Words:
     return lambda desk: [word.format(folder=desk.folder) for word in arguments]
 
 
+def training(**options: str) -> Words:
+    """A training with some options replaced."""
+    good = {"style": "{folder}/style.jpg", "content": "{folder}", "output": "{folder}/out"}
+    given = [word for name, value in (good | options).items() for word in (f"--{name}", value)]
+    return words("train", "refiner", *given)
+
+
 REFUSED_ROW = '{"content_uri": "s3://elsewhere/a.jpg"}\n'
 CASES: Mapping[str, tuple[Words, list[str]]] = {
     "manifest missing": (option(manifest="{folder}/no.csv"), ["no.csv", "no such object"]),
@@ -112,6 +119,19 @@ CASES: Mapping[str, tuple[Words, list[str]]] = {
         words("image", "{folder}/manifest.jsonl", "{folder}/style.jpg", "--output", "o.jpg"),
         ["manifest.jsonl", "cannot decode"],
     ),
+    "training for nothing": (
+        words("train", "refiner"),
+        ["styles: is required", "output_uri: is required"],
+    ),
+    "training from nothing": (
+        words("train", "refiner", "--style", "{folder}/style.jpg", "--output", "{folder}/out"),
+        ["--content", "--pictures"],
+    ),
+    "training without photographs": (training(content="{folder}/no"), ["no such folder", "/no"]),
+    "training without a painting": (training(style="{folder}/no.jpg"), ["style", "no.jpg"]),
+    "training on no run": (training(pictures="{folder}/out/runs/0123"), ["no run here"]),
+    "training setting": (training(set="training.steps=1"), ["training.steps", "no such setting"]),
+    "training steps": (training(set="training.num_steps=0"), ["training.num_steps", "'0'"]),
     "deploy without server": (words("deploy"), ["PREFECT_API_URL"]),
 }
 

@@ -45,7 +45,7 @@ def test_deploy_registers_a_paused_nightly_run_and_does_so_again_without_a_copy(
     second = workplace.stylebatch("deploy")
     assert (second.code, second.stdout) == (0, first.stdout)
     twice = registered(workplace)
-    assert once.keys() == {"nightly", "pools"}
+    assert once.keys() == {"nightly", "on-demand", "pools"}
     assert "stylebatch" in once["pools"]
     assert [active for _, active in once["nightly"]["schedules"]] == [False]
     assert twice == once
@@ -56,13 +56,41 @@ def test_deploy_with_a_job_file_schedules_it_with_the_expanded_job(
 ) -> None:
     answer = workplace.stylebatch("deploy", "--nightly", str(nightly))
     assert answer.code == 0, answer
-    assert answer.lines[0] == "stylize-manifest/nightly  scheduled"
+    assert answer.lines[0] == "stylize-manifest/nightly  scheduled at 0 2 * * * UTC"
     deployment = registered(workplace)["nightly"]
     assert [active for _, active in deployment["schedules"]] == [True]
     job = deployment["parameters"]["job"]
     assert (job["preset"], job["optimize"]["num_evaluations"]) == ("draft", 20)
     assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployment["entrypoint"] == "flows.stylize_manifest.stylize_manifest"
+
+
+def test_deploy_registers_the_time_zone_and_the_schedules_own_parameters(
+    workplace: Workplace, nightly: Path
+) -> None:
+    options = ("--cron", "15 3 * * *", "--timezone", "Europe/Berlin", "--keep-days", "30")
+    for _ in range(2):
+        answer = workplace.stylebatch("deploy", "--nightly", str(nightly), *options)
+        assert answer.code == 0, answer
+        assert answer.lines[0].endswith("at 15 3 * * * Europe/Berlin, runs kept for 30 days")
+        with (
+            temporary_settings({PREFECT_API_URL: workplace.prefect_url}),
+            get_client(sync_client=True) as client,
+        ):
+            deployment = client.read_deployment_by_name("stylize-manifest/nightly")
+        (schedule,) = deployment.schedules
+        assert (schedule.schedule.cron, schedule.schedule.timezone) == (
+            "15 3 * * *",
+            "Europe/Berlin",
+        )
+        assert schedule.parameters == {"retry_passing": True, "keep_days": 30}
+        assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+
+
+def test_a_schedule_without_a_job_is_refused(workplace: Workplace) -> None:
+    answer = workplace.stylebatch("deploy", "--timezone", "Europe/Berlin")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "--timezone: for the nightly run; give its job too" in answer.stderr
 
 
 def test_a_nightly_job_is_stored_with_whole_paths_for_a_worker_has_a_folder_of_its_own(

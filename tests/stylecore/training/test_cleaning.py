@@ -97,3 +97,10 @@ def test_report_counts_every_file_once():
     assert counts == {"broken": 2, "tiny": 0, "extreme-aspect": 0, "blank": 0, "duplicate": 1}
     assert [one.name for one in cleaning.dropped] == ["b", "c", "d"]
     assert all(one.detail for one in cleaning.dropped)
+
+
+def test_kept_pictures_are_made_as_small_as_asked_and_judged_as_they_came():
+    files = [("large", to_file(scene(1))), ("copy", to_file(scene(1)))]
+    cleaning = clean_pictures(files, LIMITS, max_side_px=24)
+    assert [one.pixels.shape for one in cleaning.kept] == [(20, 24, 3)]
+    assert [one.reason for one in cleaning.dropped] == ["duplicate"]

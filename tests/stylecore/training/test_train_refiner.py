@@ -11,6 +11,7 @@ from stylecore.errors import JobError, RunStoppedError
 from stylecore.refine.files import load_refiner, save_refiner
 from stylecore.refine.gate import GateChoice, GateFigures
 from stylecore.refine.networks import Refiner
+from stylecore.training.checkpoint import read_progress
 from stylecore.training.data import PicturePair, TrainingData, digest_pictures
 from stylecore.training.refiner import Perception, TrainedRefiner, train_refiner
 from stylecore.training.settings import TrainRefinerSettings
@@ -104,6 +105,12 @@ def test_finished_checkpoint_needs_no_more_steps(data, perception):
     assert are_equal(weights_of(resumed), weights_of(whole))
 
 
+def test_checkpoint_tells_how_far_it_is(checkpoint_after):
+    progress = read_progress(checkpoint_after(3))
+    assert progress.step == 3
+    assert [point.step for point in progress.curves.points] == [1, 2, 3]
+
+
 def test_another_seed_gives_other_weights(data, perception):
     one, other = (
         train_refiner(data, perception, SETTINGS.model_copy(update={"seed": seed}), TrainingWatch())
@@ -148,6 +155,7 @@ def test_best_weights_are_those_of_the_best_validation(data, perception, monkeyp
     settings = SETTINGS.model_copy(update={"num_steps": 12, "num_validations": 4})
     trained = train_refiner(data, perception, settings, TrainingWatch())
     assert trained.validation.step == 6
+    assert trained.card.metrics["step"] == 6
     assert trained.card.metrics["fdrl_gain"] == 0.5
     assert are_equal(weights_of(trained), seen[6])
     assert not are_equal(seen[6], seen[9])

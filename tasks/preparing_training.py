@@ -1,0 +1,124 @@
+"""From a request to a training that can start. No Prefect and no torch: wrong requests come first.
+
+What a training was asked for is written once. The same request goes on with it; another one on the
+same output is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from stylecore.batch.faults import job_errors
+from stylecore.batch.ledger import open_ledger, utc_now
+from stylecore.batch.store import Store
+from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3
+from stylecore.errors import JobError
+from stylecore.images.codec import decode_image
+from stylecore.training.request import TrainRefinerJob
+from tasks.input_files import read_input
+from tasks.training_folder import TrainingFolder, TrainingRecord
+from tasks.training_sources import INPUT_LIMITS, choose_pictures, find_photographs
+
+_VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
+_CHANGES_NAMED: Final = 4
+
+
+def prepare_training(store: Store, job: TrainRefinerJob) -> TrainingFolder:
+    """Record what is to be trained, unless that was done before.
+
+    Raises:
+        JobError: the request is wrong, or not the one that was started in this output before;
+            nothing was written.
+    """
+    job = normalize_training(job)
+    digests = tuple(_check_painting(store, uri) for uri in job.styles)
+    store.check_writable(job.output_uri)
+    folder = TrainingFolder(store, job.output_uri)
+    with job_errors("output"):
+        known = folder.find_record()
+    if known is None:
+        _check_sources(store, job)
+        folder.write_record(_record(job, digests))
+        known = folder.record  # somebody else's, if they were faster
+    _refuse_another(folder, known, job, digests)
+    return folder
+
+
+def normalize_training(job: TrainRefinerJob) -> TrainRefinerJob:
+    """The job with every URI whole and checked.
+
+    Raises:
+        JobError: naming the field that is wrong.
+    """
+    changes: dict[str, Any] = {"styles": tuple(_whole_painting(uri) for uri in job.styles)}
+    with job_errors("output"):
+        changes["output_uri"] = check_folder(job.output_uri)
+    if job.content_uri is not None:
+        with job_errors("content"):
+            changes["content_uri"] = check_folder(job.content_uri)
+    if job.pictures_uri is not None:
+        with job_errors("pictures"):
+            changes["pictures_uri"] = check_folder(job.pictures_uri)
+    return job.model_copy(update=changes)
+
+
+def _whole_painting(uri: str) -> str:
+    with job_errors("style"):
+        return check_uri(absolute(uri))
+
+
+def _check_painting(store: Store, uri: str) -> str:
+    data = read_input(store, "style", uri, INPUT_LIMITS.max_bytes)
+    with job_errors("style"):
+        decode_image(data, uri, INPUT_LIMITS)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_sources(store: Store, job: TrainRefinerJob) -> None:
+    if job.pictures_uri is not None:
+        with job_errors("pictures"):
+            choose_pictures(open_ledger(store, job.pictures_uri), job)
+        return
+    uri = str(job.content_uri)
+    store.check_reachable(uri, "content")
+    if not is_s3(uri) and not Path(uri).is_dir():
+        raise JobError(f"content: {uri}: there is no such folder. Check the name.")
+    with job_errors("content"):
+        if next(find_photographs(store, job), None) is None:
+            raise JobError(f"content: {uri}: the folder is empty. Name one with photographs.")
+
+
+def _record(job: TrainRefinerJob, digests: tuple[str, ...]) -> TrainingRecord:
+    versions = {name: version(name) for name in _VERSIONS}
+    return TrainingRecord(created_at=utc_now(), versions=versions, style_digests=digests, job=job)
+
+
+def _refuse_another(
+    folder: TrainingFolder, known: TrainingRecord, job: TrainRefinerJob, digests: Sequence[str]
+) -> None:
+    before, now = _describe(known.job), _describe(job)
+    changes = [
+        f"{name} was {before[name]!r} and is {now[name]!r}"
+        for name in now
+        if before.get(name) != now[name]
+    ]
+    if not changes and tuple(digests) != known.style_digests:
+        changes = ["a painting's file has changed"]
+    if changes:
+        more = len(changes) - _CHANGES_NAMED
+        told = "; ".join(changes[:_CHANGES_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        raise JobError(
+            f"{folder.output_uri}: another training was started here: {told[:600]}. Undo the "
+            "change to go on with it, or name another output."
+        )
+
+
+def _describe(job: TrainRefinerJob) -> dict[str, Any]:
+    """What makes a training the same one, by dotted path; where it computes does not."""
+    values = job.model_dump(mode="json", exclude={"device", "training"})
+    settings = job.training.model_dump(mode="json")
+    return {**values, **{f"training.{name}": value for name, value in settings.items()}}

@@ -1,0 +1,176 @@
+"""The objects of a training, below its output: what was asked for, how far it is, what came of it.
+
+job.json                what was asked for; written first and once
+cleaning.json           which photographs are fit to train on, and why the others are not; once
+photographs.jsonl       manifest of the fit ones, and
+pictures/               the run that stylized them, where no other run was named
+checkpoint.safetensors  the training between two steps, until it is finished
+samples/ curves.json curves.svg refiner.safetensors
+card.json               what the refiner is; written last: its presence means that it is finished
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from stylecore.batch.fingerprint import digest_of
+from stylecore.batch.store import Store
+from stylecore.batch.uris import join_uri
+from stylecore.errors import JobError, MissingError
+from stylecore.settings import FrozenModel
+from stylecore.training.cleaning import DropReason
+from stylecore.training.request import TrainRefinerJob
+
+_MAX_BYTES: Final = 2**28
+_JSON: Final = "application/json"
+
+
+class TrainingRecord(FrozenModel):
+    """``job.json``.
+
+    Attributes:
+        kind: tells it from a run's.
+        created_at: when it was first asked for.
+        versions: of what it was started with.
+        style_digests: SHA-256 of the paintings' files.
+        job: with every URI whole.
+    """
+
+    kind: Literal["refiner-training"] = "refiner-training"
+    created_at: datetime
+    versions: dict[str, str]
+    style_digests: tuple[str, ...]
+    job: TrainRefinerJob
+
+
+class DroppedPhotograph(FrozenModel):
+    """A photograph that is not fit to train on, and why."""
+
+    uri: str
+    reason: DropReason
+    detail: str
+
+
+class CleaningReport(FrozenModel):
+    """``cleaning.json``: every photograph, either kept or dropped."""
+
+    photographs: int
+    dropped_by_reason: dict[DropReason, int]
+    dropped: tuple[DroppedPhotograph, ...] = Field(())
+    kept: tuple[str, ...]
+
+    def line(self) -> str:
+        """The counts in one line."""
+        counts = [f"{count} {reason}" for reason, count in self.dropped_by_reason.items() if count]
+        dropped = f"; dropped {', '.join(counts)}" if counts else ""
+        return f"kept {len(self.kept)} of {self.photographs} photographs{dropped}"
+
+
+_Kept = TypeVar("_Kept", bound=FrozenModel)
+
+
+class TrainingFolder:
+    """Reads and writes the objects of one training.
+
+    Args:
+        store: where the objects are.
+        output_uri: their folder, normalized.
+    """
+
+    def __init__(self, store: Store, output_uri: str) -> None:
+        self.store = store
+        self.output_uri = output_uri
+        self.id = digest_of(output_uri)[:16]
+
+    def uri(self, *parts: str) -> str:
+        """An object of this training."""
+        return join_uri(self.output_uri, *parts)
+
+    @cached_property
+    def record(self) -> TrainingRecord:
+        """What was asked for.
+
+        Raises:
+            JobError: there is no training here.
+        """
+        record = self.find_record()
+        if record is None:
+            raise JobError(f"{self.output_uri}: no training was started here")
+        return record
+
+    def find_record(self) -> TrainingRecord | None:
+        """What was asked for, where a training was started here.
+
+        Raises:
+            JobError: somebody else's ``job.json`` is there.
+        """
+        return self._read("job.json", TrainingRecord)
+
+    def write_record(self, record: TrainingRecord) -> None:
+        """Write ``job.json``, if nobody has."""
+        text = record.model_dump_json(indent=2)
+        self.store.create_once(self.uri("job.json"), text.encode())
+
+    def find_cleaning(self) -> CleaningReport | None:
+        """What cleaning found, where it is done."""
+        return self._read("cleaning.json", CleaningReport)
+
+    def write_cleaning(self, report: CleaningReport) -> None:
+        """Write ``cleaning.json``."""
+        self.write_json("cleaning.json", report.model_dump(mode="json"))
+
+    def find_checkpoint(self) -> bytes | None:
+        """The latest checkpoint."""
+        return self._find("checkpoint.safetensors")
+
+    def write_checkpoint(self, data: bytes) -> None:
+        """Replace the checkpoint."""
+        self.store.write_bytes(self.uri("checkpoint.safetensors"), data)
+
+    def delete_checkpoint(self) -> None:
+        """Remove the checkpoint: the training is finished."""
+        self.store.delete(self.uri("checkpoint.safetensors"))
+
+    def find_card(self) -> dict[str, Any] | None:
+        """``card.json``, where the training is finished."""
+        data = self._find("card.json")
+        if data is None:
+            return None
+        card: dict[str, Any] = json.loads(data)
+        return card
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write an object of JSON."""
+        self.store.write_bytes(self.uri(name), json.dumps(value, indent=2).encode(), _JSON)
+
+    def _find(self, name: str) -> bytes | None:
+        try:
+            return self.store.read_bytes(self.uri(name), _MAX_BYTES)[0]
+        except MissingError:
+            return None
+
+    def _read(self, name: str, kind: type[_Kept]) -> _Kept | None:
+        data = self._find(name)
+        try:
+            return None if data is None else kind.model_validate_json(data)
+        except ValidationError as error:
+            raise JobError(
+                f"{self.uri(name)}: not of a training of a refiner: name another output folder"
+            ) from error
+
+
+def describe_card(card: Mapping[str, Any]) -> str:
+    """What ``card.json`` says, in one line."""
+    metrics = card["metrics"]
+    strength = f"strength {card['alpha']:g}" if card["alpha"] else "no strength helps the style"
+    return (
+        f"trained on {card['pairs']} pairs; best after step {metrics['step']:.0f}, which the gate "
+        f"accepts on {metrics['accepted']:.0%} of {metrics['pictures']:.0f} validation pictures, "
+        f"fdRL gain {metrics['fdrl_gain']:.1%}; {strength}"
+    )
