@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+
+_changed = threading.Condition()
+_taken: set[str] = set()
 
 
 @contextmanager
@@ -18,12 +21,13 @@ def device_slot(wanted: str) -> Iterator[str]:
     Yields:
         ``cpu`` or ``cuda:N``.
     """
-    pool = _pool(wanted)
-    device = pool.get()
+    device = _take(_devices(wanted))
     try:
         yield device
     finally:
-        pool.put(device)
+        with _changed:
+            _taken.discard(device)
+            _changed.notify_all()
 
 
 def num_devices(wanted: str) -> int:
@@ -31,12 +35,13 @@ def num_devices(wanted: str) -> int:
     return len(_devices(wanted))
 
 
-@cache
-def _pool(wanted: str) -> queue.Queue[str]:
-    pool: queue.Queue[str] = queue.Queue()
-    for device in _devices(wanted):
-        pool.put(device)
-    return pool
+def _take(devices: tuple[str, ...]) -> str:
+    """The first of them that is free, whoever asks for it by whatever name."""
+    with _changed:
+        _changed.wait_for(lambda: not _taken.issuperset(devices))
+        device = next(device for device in devices if device not in _taken)
+        _taken.add(device)
+        return device
 
 
 @cache
@@ -46,4 +51,5 @@ def _devices(wanted: str) -> tuple[str, ...]:
     if wanted not in ("auto", "cuda"):
         return (wanted,)
     found = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
-    return found or ("cpu",)
+    # Where cuda was asked for and is not here, building the stylizer says so.
+    return found or (("cpu",) if wanted == "auto" else ("cuda:0",))

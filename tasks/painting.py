@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,3 +77,5 @@ def open_painter(
         inputs = StylizerInputs(files.get("encoder_weights_uri"), init, files.get("refine"))
         stylizer = build_stylizer(here, style.paintings, inputs, watch)
         yield Painter(stylizer, device, digest_inputs(job, files))
+        if device != "cpu":
+            gc.collect()  # what a style leaves on the device is in cycles, and the next needs room

@@ -46,6 +46,7 @@ _IMAGE_BYTES: Final = 720
 _BYTES_PER_EVALUATION: Final = 14  # of the optimizer's memory, until it has all its pairs
 _MOST_PAIRS: Final = 20
 _MASK_BYTES: Final = 500  # per pixel and mask, with the activations: features times the mask
+_HALO_PX: Final = 64  # around a tile, with the layers that are usual
 _SCORE_BYTES: Final = 2520  # per pixel, while a picture is measured behind the optimizer's back
 
 
@@ -145,8 +146,16 @@ def _memory_bytes(job: StylizeJob) -> float:
     """Of a run: a picture is measured while the next one is made."""
     if job.method == "identity":
         return _IDENTITY_BYTES
-    side, evaluations = job.max_side_px, job.optimize.num_evaluations or 0
-    work = PixelWork(job.optimize.encoder, side, side, evaluations, job.batch_size or 1)
+    side, settings = job.max_side_px, job.optimize
+    work = PixelWork(
+        settings.encoder,
+        side,
+        side,
+        settings.num_evaluations or 0,
+        job.batch_size or 1,
+        tile_px=None if settings.tile_px is None else settings.tile_px + 2 * _HALO_PX,
+        num_masks=len(job.styles) if job.regions else 0,
+    )
     return stylizer_memory_bytes(work) + _PIPELINE_BYTES + side**2 * _SCORE_BYTES
 
 

@@ -1,7 +1,7 @@
 """Photographs of all sizes through batches of one size: who is done leaves, who waits enters.
 
 A picture may go through several batches: at one size after the other, or once more from a safer
-setting. Where memory runs out, half of a batch goes back to wait, and batches stay that small.
+setting. Where memory runs out, a batch begins again as two, and batches stay that small.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ _UNLIMITED: Final = 2**31
 
 @dataclass(eq=False)
 class PictureClock:
-    """The time that one picture takes, and may take, from when it is first worked on.
+    """The time that one picture takes, and may take, over all batches it is in.
 
     Attributes:
-        seconds: how long it may take; None is without end.
-        deadline: on the clock of ``time.monotonic``; infinite until it runs.
-        spent_s: its share of the time of all the batches it was in.
+        seconds: how long it may be worked on; None is without end.
+        worked_s: how long it has been worked on, waiting left out.
+        spent_s: its share of that: pictures of a batch divide the time among them.
     """
 
     seconds: float | None = None
-    deadline: float = field(default=float("inf"), init=False)
+    worked_s: float = field(default=0.0, init=False)
     spent_s: float = field(default=0.0, init=False)
 
-    def start(self) -> None:
-        """Let it run, unless it does."""
-        if self.seconds is not None and self.deadline == float("inf"):
-            self.deadline = time.monotonic() + self.seconds
+    def is_late(self) -> bool:
+        """Whether its time is up."""
+        return self.seconds is not None and self.worked_s >= self.seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,23 +135,38 @@ class Pool:
         return taken
 
     def _work_through(self, group: Hashable) -> Iterator[tuple[Candidate, MinimizeResult]]:
-        """Work on a group until none of it is left and none comes."""
+        """Work on a group until none of it is left and none comes, or memory runs out."""
         most = min(self._capacity(self._waiting[group][0]), self._most.get(group, _UNLIMITED))
         batch = _Batch(self._take(group, most, most), self._watch)
         while batch.members:
             self._watch.check_stop()
-            for candidate in batch.step():
-                self._wait(candidate)
-                self._most[group] = most = len(batch.members)
+            if not batch.step():
+                yield from self._begin_again(group, batch.members)
+                return
             finished = batch.finished()
             for place in finished:
-                candidate, result = batch.members[place], batch.result(place)
-                following = self._follow_up(candidate, result)
-                if following is None:
-                    yield candidate, result
-                else:
-                    self._wait(following)
+                yield from self._done(batch.members[place], batch.result(place))
             batch.replace(finished, self._take(group, len(finished), most))
+
+    def _done(
+        self, candidate: Candidate, result: MinimizeResult
+    ) -> Iterator[tuple[Candidate, MinimizeResult]]:
+        following = self._follow_up(candidate, result)
+        if following is None:
+            yield candidate, result
+        else:
+            self._wait(following)
+
+    def _begin_again(
+        self, group: Hashable, members: Sequence[Candidate]
+    ) -> Iterator[tuple[Candidate, MinimizeResult]]:
+        """All members wait again, for batches of half the size; a single one does not fit."""
+        if len(members) == 1:
+            yield from self._done(members[0], _out_of_memory(members[0].start))
+            return
+        self._most[group] = len(members) // 2
+        for member in members:
+            self._wait(member)
 
 
 class _Batch:
@@ -161,61 +175,72 @@ class _Batch:
     def __init__(self, members: list[Candidate], watch: Watch) -> None:
         self.members = members
         self._watch = watch
-        self._objective = join_objectives([member.objective for member in members])
+        self._objective: Objective | None = None  # joined again when members have changed
         self._batch: Minimization | None = None
-        self._is_out_of_memory = False
-        for member in members:
-            member.clock.start()
+        self._changes: list[Callable[[Minimization], None]] = []
 
-    def step(self) -> Sequence[Candidate]:
-        """Evaluate everybody once; returns those who have to wait since memory ran out."""
+    def step(self) -> bool:
+        """Evaluate everybody once; False if memory ran out, which makes the batch useless."""
         started = time.perf_counter()
         try:
-            batch = self._batch = self._batch or self._begin()
-            totals = batch.step(lambda images: self._objective(images).total)
+            batch, totals = self._evaluate()
         except (MemoryError, RuntimeError) as fault:
             if not is_memory_fault(fault):
                 raise
-        else:
-            self._report(batch, totals)
-            for member in self.members:
-                member.clock.spent_s += (time.perf_counter() - started) / len(self.members)
-            return []
-        return self._shrink()
+            self._objective = self._batch = None
+            return False
+        self._report(batch, totals)
+        seconds = time.perf_counter() - started
+        for member in self.members:
+            member.clock.worked_s += seconds
+            member.clock.spent_s += seconds / len(self.members)
+        return True
 
     def finished(self) -> list[int]:
         """Places of those who are done, or given up."""
-        if self._is_out_of_memory:
-            return [0]
         if self._batch is None:
             return []
-        now = time.monotonic()
-        late = [self._watch.is_late() or member.clock.deadline <= now for member in self.members]
         found = self._batch.found
+        is_late = self._watch.is_late()
+        late = [is_late or member.clock.is_late() for member in self.members]
         found.give_up_late(torch.tensor(late).to(found.active))
         return (~found.active).nonzero().flatten().tolist()
 
     def result(self, place: int) -> MinimizeResult:
-        """What came of one of them."""
-        start = self.members[place].start
-        if self._is_out_of_memory or self._batch is None:
-            nothing = torch.full_like(start[:, 0, 0, 0], torch.inf)
-            return MinimizeResult(start, [0], nothing, [_out_of_memory(start)], [False])
+        """What came of one of the finished."""
+        if self._batch is None:
+            raise AssertionError("nobody is finished before the first evaluation")
         return self._batch.found.result([place])
 
     def replace(self, places: Sequence[int], newcomers: Sequence[Candidate]) -> None:
-        """Let newcomers take the first of those places; who is at the others leaves."""
+        """Let newcomers take the first of those places; who is at the others leaves.
+
+        What that takes of memory is taken with the next step.
+        """
         if not places:
             return
         taken = dict(zip(places, newcomers, strict=False))
         for place, newcomer in taken.items():
             self.members[place] = newcomer
-            newcomer.clock.start()
-        if taken and self._batch is not None:
-            starts = torch.cat([newcomer.start for newcomer in newcomers])
-            self._batch.enter(list(taken), starts)
         leaving = set(places) - set(taken)
-        self._keep([place for place in range(len(self.members)) if place not in leaving])
+        staying = [place for place in range(len(self.members)) if place not in leaving]
+        if taken:
+            starts = [newcomer.start for newcomer in newcomers]
+            self._changes.append(lambda batch: batch.enter(list(taken), torch.cat(starts)))
+        if leaving:
+            self._changes.append(lambda batch: batch.keep(staying))
+        self.members = [self.members[place] for place in staying]
+        self._objective = None
+
+    def _evaluate(self) -> tuple[Minimization, PerImage]:
+        batch = self._batch or self._begin()
+        for change in self._changes:
+            change(batch)
+        self._changes.clear()
+        if self._objective is None:
+            self._objective = join_objectives([member.objective for member in self.members])
+        objective, self._batch = self._objective, batch
+        return batch, batch.step(lambda images: objective(images).total)
 
     def _begin(self) -> Minimization:
         starts = torch.cat([member.start for member in self.members])
@@ -229,26 +254,9 @@ class _Batch:
                 best = batch.found.best[place : place + 1]
                 member.show(int(batch.found.evaluations[place]), best)
 
-    def _shrink(self) -> Sequence[Candidate]:
-        """Send half of them back; a single one is finished, with an error."""
-        num_kept = len(self.members) // 2
-        if num_kept == 0:
-            self._is_out_of_memory = True
-            return []
-        returned = self.members[num_kept:]
-        self._keep(range(num_kept))
-        return returned
 
-    def _keep(self, places: Sequence[int]) -> None:
-        self.members = [self.members[place] for place in places]
-        if not self.members:
-            self._batch = None
-            return
-        self._objective = join_objectives([member.objective for member in self.members])
-        if self._batch is not None and len(places) < len(self._batch.found.active):
-            self._batch.keep(places)
-
-
-def _out_of_memory(start: ImageBatch) -> OutOfMemoryError:
+def _out_of_memory(start: ImageBatch) -> MinimizeResult:
     height, width = start.shape[-2:]
-    return OutOfMemoryError("", f"{width} x {height} px do not fit in memory: lower max_side_px")
+    reason = f"{width} x {height} px do not fit in memory: lower max_side_px"
+    nothing = torch.full_like(start[:, 0, 0, 0], torch.inf)
+    return MinimizeResult(start, [0], nothing, [OutOfMemoryError("", reason)], [False])

@@ -6,13 +6,14 @@ normalisation it was trained with is inside, and nothing beyond the last layer a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum
@@ -149,6 +150,11 @@ class Encoder(nn.Module):
             return {name: smooth_activations(features) for name, features in found.items()}
         return found
 
+    @cached_property
+    def _without_values(self) -> Encoder:
+        """A copy that only knows shapes: threads share an encoder, so it is never changed."""
+        return copy.deepcopy(self).to("meta")
+
     def layer_sizes(
         self, height: int, width: int, layers: Sequence[str]
     ) -> dict[str, tuple[int, int]]:
@@ -157,10 +163,8 @@ class Encoder(nn.Module):
         Raises:
             JobError: a layer does not exist.
         """
-        weights = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        shapes_only = {name: tensor.to("meta") for name, tensor in weights.items()}
         image = torch.empty(1, 3, height, width, dtype=self.mean.dtype, device="meta")
-        found: dict[str, FeatureMap] = functional_call(self, shapes_only, (image, layers))
+        found: dict[str, FeatureMap] = self._without_values(image, layers)
         return {name: (features.shape[-2], features.shape[-1]) for name, features in found.items()}
 
 

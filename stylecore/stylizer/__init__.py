@@ -6,6 +6,7 @@ Nothing here imports torch until a method needs it: ``identity`` rehearses a who
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
@@ -52,7 +53,10 @@ def build_stylizer(
     from stylecore.stylizer.optimize import OptimizeStylizer
 
     stages = [[style] for style in styles] if job.cascade else [styles]
-    optimizers = [OptimizeStylizer(job, stage, inputs, watch) for stage in stages]
+    optimizers = [
+        OptimizeStylizer(job, stage, inputs, _later(watch, number * _evaluations_at_most(job)))
+        for number, stage in enumerate(stages)
+    ]
     stylizer = optimizers[0] if len(optimizers) == 1 else CascadeStylizer(optimizers)
     if job.refine is None:
         return stylizer
@@ -62,3 +66,17 @@ def build_stylizer(
     paintings = stages[-1]
     refining = open_refining(job, paintings, inputs.refiner, watch)
     return RefinedStylizer(stylizer, paintings, refining)
+
+
+def _evaluations_at_most(job: StylizeJob) -> int:
+    return (job.optimize.num_evaluations or 0) * job.optimize.num_scales
+
+
+def _later(watch: Watch, evaluations: int) -> Watch:
+    """The watch of a stage that so many evaluations came before: steps go on counting."""
+    show = watch.on_picture
+    if show is None or evaluations == 0:
+        return watch
+    return replace(
+        watch, on_picture=lambda key, number, pixels: show(key, evaluations + number, pixels)
+    )

@@ -17,6 +17,8 @@ from stylecore.optimize.memory import is_memory_fault
 from stylecore.optimize.pool import Candidate, PictureClock
 from stylecore.optimize.starts import StartInputs, make_start
 from stylecore.optimize.watch import Watch
+from stylecore.perception.objective import Objective
+from stylecore.perception.tiled import TiledObjective
 from stylecore.settings import OptimizeSettings
 from stylecore.stylizer.protocol import Content, Stylized, StylizerInputs, content_at
 from stylecore.stylizer.subject import Studio, Subject
@@ -102,7 +104,7 @@ class Courses:
         course.evaluations += result.evaluations[0]
         (error,) = result.errors
         if isinstance(error, OutOfMemoryError):
-            return self._with_less_memory(course)
+            return self._with_less_memory(course, candidate.objective)
         reason = self._why_again(course, result)
         if reason is not None:
             course.note = f"made again with Adam from the photograph: {reason}"
@@ -173,10 +175,11 @@ class Courses:
         )
         return make_start(self._settings(course).init, subject.photograph, inputs)
 
-    def _with_less_memory(self, course: Course) -> Candidate | None:
+    def _with_less_memory(self, course: Course, objective: Objective) -> Candidate | None:
         """Once more by tiles, or by smaller ones; None: there are none."""
-        has_smaller = self._studio.use_smaller_tiles(self._content(course))
-        return self._candidate(course) if has_smaller else None
+        whole_px = max(self._content(course).pixels.shape[:2])
+        failed_px = objective.core_px if isinstance(objective, TiledObjective) else whole_px
+        return self._candidate(course) if self._studio.use_smaller_tiles(failed_px) else None
 
     def _why_again(self, course: Course, result: MinimizeResult) -> str | None:
         """What is wrong with a picture that is worth another try; None: nothing, or it had it."""

@@ -19,7 +19,7 @@ import torch
 
 from stylecore.batch.estimate import PixelWork
 from stylecore.errors import JobError
-from stylecore.images.codec import GrayImage
+from stylecore.images.codec import GrayImage, RgbImage
 from stylecore.images.color import (
     luminance_of,
     match_color_cholesky,
@@ -120,20 +120,24 @@ class Studio:
         work = PixelWork(settings.encoder, height_px, width_px, evaluations, num_masks=num_masks)
         halo_px = find_geometry(self._encoder, settings.style_layers).halo_px
         core_px = choose_core_px(work, halo_px, free_memory_bytes(self._device))
-        sizes = [size for size in (core_px, self._largest_core_px) if size is not None]
-        return min(sizes, default=None)
+        largest_px = self._largest_core_px
+        if largest_px is None or max(height_px, width_px) <= largest_px:
+            return core_px
+        return largest_px if core_px is None else min(core_px, largest_px)
 
-    def use_smaller_tiles(self, content: Content) -> bool:
-        """From now on, tiles of half the size of those that pictures of that size had.
+    def use_smaller_tiles(self, failed_px: int) -> bool:
+        """From now on, tiles of half the size of what did not fit: a tile, or a whole picture.
+
+        Args:
+            failed_px: its longest side.
 
         Returns:
             Whether there are such tiles.
         """
-        present_px = self.core_px(content) or max(content.pixels.shape[:2])
-        smaller_px = present_px // 2 // ALIGNMENT_PX * ALIGNMENT_PX
+        smaller_px = failed_px // 2 // ALIGNMENT_PX * ALIGNMENT_PX
         if self._settings.tile_px or not self._has_tiles() or smaller_px < SMALLEST_CORE_PX:
             return False
-        self._largest_core_px = smaller_px
+        self._largest_core_px = min(self._largest_core_px or smaller_px, smaller_px)
         return True
 
     def _has_tiles(self) -> bool:
@@ -222,7 +226,7 @@ class Studio:
         pixels = resize_style(painting.pixels, side_px)
         image = pad_to_minimum(to_batch([pixels]).to(self._device))
         mask = painting.mask
-        placed = None if mask is None else self._to_mask(resize_mask(mask, pixels))
+        placed = None if mask is None else self._to_mask(_shrink_mask(mask, pixels))
         return Painting(image, painting.weight, placed)
 
     def _measure_at(self, at: _Measuring) -> StyleAtSize:
@@ -279,3 +283,14 @@ def _balance(masks: Sequence[Mask], shares: Sequence[float]) -> list[Mask]:
 
 def _gray(images: ImageBatch) -> ImageBatch:
     return luminance_of(images).expand_as(images)
+
+
+def _shrink_mask(mask: GrayImage, like: RgbImage) -> GrayImage:
+    """A painting's mask at another size; the smallest part of it does not vanish by rounding."""
+    resized = resize_mask(mask, like)
+    if not resized.any():
+        row, column = divmod(int(mask.argmax()), mask.shape[1])
+        place = (row * like.shape[0] // mask.shape[0], column * like.shape[1] // mask.shape[1])
+        resized = resized.copy()
+        resized[place] = mask.max()
+    return resized

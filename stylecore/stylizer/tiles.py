@@ -19,7 +19,8 @@ SMALLEST_CORE_PX: Final = 128  # with a halo of 64 px, four times as many pixels
 def free_memory_bytes(device: torch.device) -> float:
     """What this process may use in all on a device; infinite where the system does not say."""
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        # What torch holds without using it is free to us, though not to others.
+        return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return float("inf")

@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +133,25 @@ def test_half_precision_weights_are_computed_in_single_precision(images):
         "features.0.bias": torch.zeros(2, dtype=torch.float16),
     }
     assert build_vgg([1], "max", halves)(images, ["relu1_1"])["relu1_1"].dtype == torch.float32
+
+
+def test_sizes_of_layers_can_be_asked_for_while_another_thread_uses_the_encoder(tiny_encoder):
+    failures = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                tiny_encoder.layer_sizes(64, 48, ["relu3_1"])
+            except Exception as error:
+                failures.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for _ in range(30):
+            tiny_encoder(torch.rand(1, 3, 64, 48), ["relu3_1"])
+    finally:
+        done.set()
+        thread.join()
+    assert failures == []

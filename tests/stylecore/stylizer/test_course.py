@@ -198,6 +198,35 @@ def test_a_picture_that_does_not_fit_goes_to_tiles(make, monkeypatch):
     assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= 1
 
 
+def test_every_picture_of_a_batch_that_does_not_fit_goes_to_tiles_of_the_same_size(
+    make, monkeypatch
+):
+    """One shortage is one reason to halve, however many pictures wait behind it."""
+
+    def short(*_):
+        raise MemoryError
+
+    photographs = [picture(280, 300, seed=seed) for seed in range(5)]
+    monkeypatch.setattr(Objective, "_measure", short)
+    made = make(photographs, num_evaluations=2, batch_size=2)
+    assert [made[key].error for key in range(5)] == [None] * 5
+
+
+def test_a_small_picture_stays_whole_after_a_large_one_went_to_tiles(make, monkeypatch):
+    measure, kinds = Objective._measure, []
+
+    def short(objective: Objective, images: torch.Tensor):
+        if images.shape[-1] > 200:
+            raise MemoryError
+        kinds.append(images.shape[-1])
+        return measure(objective, images)
+
+    monkeypatch.setattr(Objective, "_measure", short)
+    made = make([picture(280, 300), picture(100, 120)], num_evaluations=2)
+    assert [made[key].error for key in range(2)] == [None, None]
+    assert kinds == [120, 120]
+
+
 def test_a_picture_that_does_not_fit_even_by_tiles_is_its_own_error(make, monkeypatch):
     def fail(*_):
         raise MemoryError

@@ -9,7 +9,7 @@ import pytest
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, RunStoppedError
 from stylecore.optimize.watch import Watch
-from stylecore.stylizer import Content, build_stylizer
+from stylecore.stylizer import Content, StylePainting, build_stylizer
 
 RED = np.full((20, 30, 3), (255, 0, 0), dtype=np.uint8)
 BLUE = np.full((10, 17, 3), (0, 0, 255), dtype=np.uint8)
@@ -50,7 +50,7 @@ def test_identity_needs_no_torch():
     code = """
 import sys, numpy
 from stylecore.config import StylizeJob
-from stylecore.stylizer import Content, build_stylizer
+from stylecore.stylizer import Content, StylePainting, build_stylizer
 job = StylizeJob(manifest_uri="memory", output_uri="memory", method="identity")
 stylizer = build_stylizer(job, [])
 pixels = numpy.zeros((4, 4, 3), numpy.uint8)
@@ -64,3 +64,13 @@ sys.exit("torch" in sys.modules)
 def test_optimizing_needs_a_style():
     with pytest.raises(JobError, match="name at least one painting"):
         build_stylizer(job(), [])
+
+
+def test_the_steps_of_a_cascade_are_counted_through() -> None:
+    seen = []
+    watch = Watch(save_every=1, on_picture=lambda key, number, _: seen.append((key, number)))
+    paintings = [StylePainting(RED), StylePainting(255 - RED)]
+    request = job(cascade=True, styles=["a", "b"], optimize={"num_evaluations": 2}, device="cpu")
+    stylizer = build_stylizer(request, paintings, watch=watch)
+    list(stylizer.stylize([Content(3, RED)]))
+    assert seen == [(3, 1), (3, 2), (3, 3), (3, 4)]
