@@ -69,8 +69,9 @@ def test_optimizing_needs_a_style():
 def test_the_steps_of_a_cascade_are_counted_through() -> None:
     seen = []
     watch = Watch(save_every=1, on_picture=lambda key, number, _: seen.append((key, number)))
-    paintings = [StylePainting(RED), StylePainting(255 - RED)]
+    grain = np.random.default_rng(0).integers(0, 256, RED.shape, dtype=np.uint8)
+    paintings = [StylePainting(RED), StylePainting(BLUE)]
     request = job(cascade=True, styles=["a", "b"], optimize={"num_evaluations": 2}, device="cpu")
     stylizer = build_stylizer(request, paintings, watch=watch)
-    list(stylizer.stylize([Content(3, RED)]))
+    list(stylizer.stylize([Content(3, grain)]))
     assert seen == [(3, 1), (3, 2), (3, 3), (3, 4)]
