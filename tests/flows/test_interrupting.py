@@ -1,4 +1,4 @@
-"""Ctrl-C, or SIGTERM, in the middle of a run: soon over, nothing half made, and the next run goes on."""
+"""Ctrl-C or SIGTERM in the middle of a run: soon over, nothing half made, the next run goes on."""
 
 import signal
 import subprocess
