@@ -9,25 +9,31 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from deployments.nightly import Nightly
 from flows.stylize_manifest import stylize_manifest
-from stylecore.config import StylizeJob
+from flows.train_refiner import train_refiner
 
 WORK_POOL: Final = "stylebatch"
-NIGHTLY_CRON: Final = "0 2 * * *"
 
 
-def catalog(nightly: StylizeJob | None) -> list[RunnerDeployment]:
+def catalog(nightly: Nightly) -> list[RunnerDeployment]:
     """The deployments.
 
     Args:
-        nightly: the job of the nightly run; without one its schedule is there, but paused.
+        nightly: the job of the nightly run and its schedule, which is paused without a job.
     """
+    schedule = Cron(
+        nightly.cron,
+        timezone=nightly.timezone,
+        active=nightly.job is not None,
+        parameters=nightly.schedule_parameters,
+    )
     nightly_run = stylize_manifest.to_deployment(
         "nightly",
         description="Stylize a manifest or prefix every night; what is made is skipped.",
-        schedules=[Cron(NIGHTLY_CRON, timezone="UTC", active=nightly is not None)],
-        parameters={"job": nightly.model_dump(mode="json")} if nightly else {},
-        # A run that is still going is not started again.
+        schedules=[schedule],
+        parameters=nightly.parameters,
+        # While a run is still going, another one is not started, nor does it wait: it is canceled.
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
         ),
@@ -35,5 +41,12 @@ def catalog(nightly: StylizeJob | None) -> list[RunnerDeployment]:
         work_pool_name=WORK_POOL,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    # A coroutine only where there is an event loop.
-    return [cast(RunnerDeployment, nightly_run)]
+    training = train_refiner.to_deployment(
+        "on-demand",
+        description="Train a refiner for a style; the same parameters go on after a stop.",
+        tags=["stylebatch"],
+        work_pool_name=WORK_POOL,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    # Coroutines only where there is an event loop.
+    return [cast(RunnerDeployment, one) for one in (nightly_run, training)]

@@ -16,6 +16,7 @@ import typer
 
 from deployments.console import complain
 from deployments.environment import wants_traceback
+from deployments.stack_commands import add_stack_commands
 from stylecore.errors import JobError, StylebatchError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ train = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(train, name="train")
+add_stack_commands(app)
 
 PresetName = Annotated[str | None, typer.Option("--preset", help="draft, standard or fine.")]
 MaxSide = Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")]
@@ -240,11 +242,22 @@ def deploy(
     nightly: Annotated[
         Path | None, typer.Option(help="Job file of the nightly run; without it, it is paused.")
     ] = None,
+    cron: Annotated[
+        str | None, typer.Option(help="When the nightly run is started; default: '0 2 * * *'.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of --cron, such as Europe/Berlin; default: UTC.")
+    ] = None,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days after which the nightly run removes old runs/, no images/."),
+    ] = None,
 ) -> None:
     """Register the deployments with the server at PREFECT_API_URL."""
     from deployments.deploying import deploy_catalog
 
-    deploy_catalog(nightly)
+    options = {"cron": cron, "timezone": timezone, "keep_days": keep_days}
+    deploy_catalog(nightly, options)
 
 
 @app.command()

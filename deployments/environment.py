@@ -6,11 +6,15 @@ import logging
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Final
 
 from stylecore.errors import JobError
 
+EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
 _SERVER_TIMEOUT_S: Final = 5.0
+_FOREIGN: Final = ("AWS_", "PREFECT_", "STYLEBATCH_EVENT_")
+_LOOPBACK: Final = "127.0.0.1,localhost"
 _EMBEDDED: Final = {
     # The server that Prefect starts by itself when PREFECT_API_URL names none.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
@@ -73,3 +77,43 @@ def prepare_prefect() -> None:
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def event_token() -> str:
+    """What callers of the receiver have to show.
+
+    Raises:
+        JobError: there is none.
+    """
+    token = os.environ.get(EVENT_TOKEN, "")
+    if not token:
+        raise JobError(f"set {EVENT_TOKEN} to the token that the sender of notifications shows")
+    return token
+
+
+def stack_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """This process' environment for a process of the local stack.
+
+    Args:
+        own: its settings. The user's own credentials, and the server that the user named, are
+            left out: the stack knows only itself.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    past_proxies = {"NO_PROXY": _LOOPBACK, "no_proxy": _LOOPBACK}
+    return {**kept, **past_proxies, "PYTHONUNBUFFERED": "1", **own}
+
+
+def adopt_environment(environment: Mapping[str, str]) -> None:
+    """Make this process a process of the local stack too."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def is_answering(url: str) -> bool:
+    """Whether a server of the local stack answers with success."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=_SERVER_TIMEOUT_S):
+            return True
+    except (OSError, ValueError):
+        return False

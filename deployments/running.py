@@ -40,7 +40,9 @@ def run_job(job: StylizeJob) -> int:
     def start() -> Any:
         from flows.stylize_manifest import stylize_manifest
 
-        here = ledger.record.job.model_copy(update={"device": job.device})
+        planned = ledger.record.job
+        limits = planned.limits.model_copy(update={"run_minutes": job.limits.run_minutes})
+        here = planned.model_copy(update={"device": job.device, "limits": limits})
         return stylize_manifest(here, return_state=True)
 
     return follow(ledger, todo, start)

@@ -17,4 +17,4 @@ def retry_run(run_uri: str) -> State[dict[str, Any]]:
     Args:
         run_uri: <output>/runs/<run id>, as `stylebatch run` prints it.
     """
-    return run_shards(run_uri, is_retry=True)
+    return run_shards(run_uri, retry="failed")

@@ -69,7 +69,7 @@ class OutputSettings(FrozenModel):
 
 
 class Limits(FrozenModel):
-    """What one row, and one shard, may cost."""
+    """What one row, one shard and one run may cost."""
 
     max_bytes: int = Field(
         64 * 1024**2,
@@ -96,6 +96,13 @@ class Limits(FrozenModel):
         le=2000,
         description="Rows of a shard; empty: about ten minutes of work.",
         json_schema_extra=at_position(3),
+    )
+    run_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Minutes after which a run begins no more pictures and ends; the next start "
+        "of the job goes on. Empty: it ends when all are made.",
+        json_schema_extra=at_position(4),
     )
 
 
@@ -155,7 +162,9 @@ class StylizeJob(FrozenModel):
         OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(11)
     )
     limits: Limits = Field(
-        Limits(), description="What a row and a shard may cost.", json_schema_extra=at_position(12)
+        Limits(),
+        description="What a row, a shard and a run may cost.",
+        json_schema_extra=at_position(12),
     )
     allow: tuple[str, ...] = Field(
         (),

@@ -17,7 +17,7 @@ storage's, into an outcome; anything else propagates and the shard is tried agai
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 ImageReason = Literal[
     "not_an_image", "unsupported_format", "unsupported_mode", "truncated", "corrupt"
@@ -150,3 +150,6 @@ class InternalError(PassingError):
     """A fault of ours; the message names the exception, the log has the traceback."""
 
     code = "internal"
+
+
+PASSING_CODES: Final = frozenset(kind.code for kind in PassingError.__subclasses__())

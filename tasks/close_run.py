@@ -13,14 +13,15 @@ from tasks.storage import open_run
 
 
 @task(name="close", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
-def close_run(run_uri: str, seconds: float) -> dict[str, Any]:
+def close_run(run_uri: str, seconds: float, note: str = "") -> dict[str, Any]:
     """Write summary and report and show them; safe to retry, for both are derived.
 
     Args:
         run_uri: the run.
         seconds: wall time spent on it, over all sessions.
+        note: what else the dashboard's summary says.
     """
     ledger = open_run(run_uri)
     closing = close_ledger(ledger, seconds)
-    publish_summary(ledger, closing)
+    publish_summary(ledger, closing, note)
     return closing.summary.model_dump(mode="json")

@@ -20,8 +20,8 @@ _TINY_SHARDS: Final = 50
 _Future = PrefectFuture[dict[str, Any]]
 
 
-def fan_out(ledger: RunLedger, numbers: Iterable[int], like: ShardRequest) -> Iterator[None]:
-    """Work through shards, a few at a time.
+def fan_out(ledger: RunLedger, numbers: Iterable[int], like: ShardRequest) -> Iterator[list[int]]:
+    """Work through shards, a few at a time, as long as the budget lasts.
 
     A shard that fails for good is logged and stays to be done; the others go on.
 
@@ -31,29 +31,36 @@ def fan_out(ledger: RunLedger, numbers: Iterable[int], like: ShardRequest) -> It
         like: what their requests have in common; its session's stop flag ends the work.
 
     Yields:
-        Nothing, whenever something may have changed: at least every few seconds.
+        Whenever something may have changed, at least every few seconds: shards that turned out
+        to be somebody else's.
     """
     groups = group_shards(ledger, numbers)
     job = ledger.record.job
     room = 1 + (_IDENTITY_SHARDS if job.method == "identity" else num_devices(like.device))
     running: set[_Future] = set()
     for group in groups:
+        if like.budget.is_used_up:
+            break
         requests = [replace(like, number=number) for number in group]
         running.add(stylize_shards.submit(label_group(ledger, group), requests))
         while len(running) >= room:
-            running = _wait(running)
-            yield
+            running, busy = _wait(running)
+            yield busy
     while running:
-        running = _wait(running)
-        yield
+        running, busy = _wait(running)
+        yield busy
 
 
-def _wait(running: set[_Future]) -> set[_Future]:
+def _wait(running: set[_Future]) -> tuple[set[_Future], list[int]]:
     done, still_running = wait(list(running), timeout=_LOOK_EVERY_S)
+    busy: list[int] = []
     for future in done:
-        if future.state.is_failed() or future.state.is_crashed():
+        future.wait()  # it is done: but only then does it tell its own state, not the server's
+        if future.state.is_completed():
+            busy += future.result()["busy"]
+        elif future.state.is_failed() or future.state.is_crashed():
             get_run_logger().error("shards left to do: %s", future.state.message)
-    return set(still_running)
+    return set(still_running), busy
 
 
 def group_shards(ledger: RunLedger, numbers: Iterable[int]) -> Iterator[list[int]]:

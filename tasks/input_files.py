@@ -42,18 +42,23 @@ def _whole_refiner(refine: RefineSettings) -> RefineSettings:
     return refine.model_copy(update={"uri": object_uri("refine", uri)})
 
 
-def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
-    """Weights, picture to start from, refiner: by the name of the setting.
-
-    Raises:
-        JobError: one of them cannot be read.
-    """
+def input_uris(job: StylizeJob) -> dict[str, str]:
+    """Weights, picture to start from, refiner: where they are, by the name of the setting."""
     if job.method == "identity":
         return {}
     named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
     if job.refine is not None and not job.refine.is_per_image:
         named["refine"] = job.refine.uri
-    return {name: read_input(store, name, uri) for name, uri in named.items()}
+    return named
+
+
+def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
+    """The files of ``input_uris``.
+
+    Raises:
+        JobError: one of them cannot be read.
+    """
+    return {name: read_input(store, name, uri) for name, uri in input_uris(job).items()}
 
 
 def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:

@@ -43,6 +43,8 @@ from tasks.input_files import (
 )
 from tasks.style_files import decode_style, read_style_files, style_digest, style_sources
 
+# Limits of how the work is cut up: the same run with others.
+_FREE_LIMITS = {"rows_per_shard", "run_minutes"}
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 
 
@@ -73,7 +75,7 @@ class _Request:
             "pixels": pixel_settings(self.job),
             "inputs": self.inputs_digest,
             "allow": sorted(set(self.job.allow)),
-            "limits": self.job.limits.model_dump(mode="json", exclude={"rows_per_shard"}),
+            "limits": self.job.limits.model_dump(mode="json", exclude=_FREE_LIMITS),
             "manifest": [self.manifest.base_uri, self.manifest.kind],
         }
         styles = list(zip(self.styles, self.style_digests, strict=True))
@@ -159,19 +161,25 @@ def decode_limits(job: StylizeJob) -> DecodeLimits:
 @contextmanager
 def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     sources = style_sources(job)
-    digests = [_check_style(store, job, source) for source in sources]
+    digests = [check_style(store, job, source) for source in sources]
     files = read_input_files(store, job)
     check_input_files(job, files)
     inputs_digest = digest_inputs(job, files)
     with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
         ours = [
-            join_uri(job.output_uri, name) for name in ("images", "runs", "failures", "timelapse")
+            join_uri(job.output_uri, name)
+            for name in ("images", "runs", "failures", "timelapse", "uploads")
         ]
         manifest = spool_manifest(store, job.manifest_uri, Path(folder), ours)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 
 
-def _check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
+def check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
+    """Read a style's paintings, and their masks where there are any; returns their digest.
+
+    Raises:
+        JobError: one of them cannot be read.
+    """
     style, most = Style("", *source), job.limits.max_bytes
     files, masks = read_style_files(style, lambda uri: read_input(store, "style", uri, most))
     with job_errors("style"):

@@ -108,9 +108,10 @@ class ShardProgress:
         self.tally.add(outcome)
         BOARD.post(self._ledger.run_uri, self._shard, self.tally)
         if time.monotonic() - self._written_at >= _WRITE_EVERY_S:
-            self._write()
+            self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Tell the ledger."""
         self._written_at = time.monotonic()
         value = {**self.tally.as_dict(), "done": self.tally.done, "planned": self._planned}
         try:

@@ -40,13 +40,13 @@ class ProgressPublisher:
         )
         self._artifact = cast(UUID, created)  # a coroutine only where there is an event loop
 
-    def publish(self, *, is_last: bool = False) -> None:
-        """Show how far the run is, unless that was just done."""
+    def publish(self, *, is_last: bool = False, note: str = "") -> None:
+        """Show how far the run is, and a note, unless that was just done."""
         if time.monotonic() - self._published < _PUBLISH_EVERY_S and not is_last:
             return
         self._published = time.monotonic()
         tally, _ = BOARD.read(self._ledger.run_uri)
-        text = self.text(tally)
+        text = "; ".join(filter(None, (self.text(tally), note)))
         percent = 100.0 * tally.done / self._todo if self._todo else 100.0
         update_progress_artifact(self._artifact, progress=percent, description=text)
         get_run_logger().info(text)
@@ -73,11 +73,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def publish_summary(ledger: RunLedger, closing: Closing) -> None:
-    """Totals with thumbnails, and a table of shards."""
+def publish_summary(ledger: RunLedger, closing: Closing, note: str = "") -> None:
+    """Totals with thumbnails under a note, if there is one, and a table of shards."""
     create_markdown_artifact(
         key=f"summary-{ledger.run_id}",
-        markdown=summary_markdown(ledger, closing),
+        markdown=summary_markdown(ledger, closing, note),
         description=closing.summary.line(),
     )
     create_table_artifact(
@@ -100,9 +100,9 @@ def shard_table(ledger: RunLedger) -> list[dict[str, Any]]:
     ]
 
 
-def summary_markdown(ledger: RunLedger, closing: Closing) -> str:
+def summary_markdown(ledger: RunLedger, closing: Closing, note: str = "") -> str:
     """The summary as Markdown of less than 100 KB, thumbnails as data URIs."""
-    text = "\n".join(_facts(ledger, closing.summary))
+    text = "\n".join(_facts(ledger, closing.summary, note))
     for card in closing.pictures:
         line = _picture_line(card)
         if len(text) + len(line) > _MARKDOWN_BYTES:
@@ -111,10 +111,11 @@ def summary_markdown(ledger: RunLedger, closing: Closing) -> str:
     return text
 
 
-def _facts(ledger: RunLedger, summary: Summary) -> list[str]:
+def _facts(ledger: RunLedger, summary: Summary, note: str) -> list[str]:
     lines = [
         f"# {summary.line()}",
         "",
+        *([note, ""] if note else []),
         f"{summary.planned} planned, {summary.duplicates} duplicates dropped, "
         f"{duration(summary.seconds)}, {summary.images_per_second:.3f} images/s.",
         "",

@@ -67,10 +67,13 @@ class ContentReader:
         ledger: the run.
         style_name: folder of the pictures.
         style_digest: of the paintings.
-        session: names this attempt at the run; existing pictures are listed once in each.
+        session: names this attempt at the run; existing pictures are listed once in each, or
+            for this reader alone where it is None.
     """
 
-    def __init__(self, ledger: RunLedger, style_name: str, style_digest: str, session: str) -> None:
+    def __init__(
+        self, ledger: RunLedger, style_name: str, style_digest: str, session: str | None
+    ) -> None:
         self._store = ledger.store
         self._record = ledger.record
         self._planned_at = ledger.planned_at
@@ -136,15 +139,24 @@ class ContentReader:
 _listing_lock = threading.Lock()
 
 
-def list_pictures(store: Store, folder: str, session: str) -> dict[str, float]:
-    """Names and modification times (seconds since 1970) of a style's pictures, listed once."""
+def list_pictures(store: Store, folder: str, session: str | None) -> dict[str, float]:
+    """Names and modification times (seconds since 1970) of a style's pictures.
+
+    They are listed once in a session; None is a session that lists them now.
+    """
+    if session is None:
+        return _list_now(store, folder)
     with _listing_lock:  # shards of one style start together: one listing serves them all
-        return _list_pictures(store, folder, session)
+        return _list_in_session(store, folder, session)
 
 
 @lru_cache(maxsize=16)
-def _list_pictures(store: Store, folder: str, session: str) -> dict[str, float]:
+def _list_in_session(store: Store, folder: str, session: str) -> dict[str, float]:
     del session  # part of the cache's key only
+    return _list_now(store, folder)
+
+
+def _list_now(store: Store, folder: str) -> dict[str, float]:
     listing = store.list_objects(f"{folder}/")
     return {_file_name(info.uri): info.modified.timestamp() for info in listing}
 

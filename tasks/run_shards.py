@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,41 +16,49 @@ from stylecore.batch.ledger import RunLedger
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
 from tasks.fan_out import fan_out
+from tasks.leaving import Budget
 from tasks.publish import ProgressPublisher
-from tasks.shard_work import ShardRequest
+from tasks.shard_work import RETRIED, Retry, ShardRequest
 from tasks.stopping import stop_flag
 from tasks.storage import open_run
+from tasks.waiting import OtherWorkers
+
+_NO_BUDGET = Budget()
 
 
 def run_shards(
-    run_uri: str, *, is_retry: bool = False, device: str | None = None
+    run_uri: str, *, retry: Retry = "no", device: str | None = None, budget: Budget = _NO_BUDGET
 ) -> State[dict[str, Any]]:
     """Work through the shards that are to be done, inside a flow run.
 
     Args:
         run_uri: a planned run.
-        is_retry: redo failed rows too.
+        retry: which failed rows are redone first.
         device: where to compute; None means where the run was planned to be.
+        budget: the time for it.
 
     Returns:
-        Completed with the summary, also where rows failed; Failed if rows have no outcome.
+        Completed with the summary, also where rows failed or the budget was used up; Failed if
+        rows have no outcome for another reason.
     """
     started = time.monotonic()
     ledger = open_run(run_uri)
     made_before, before = count_made(ledger), read_summary(ledger)
-    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}"
-    request = ShardRequest(run_uri, 0, session, is_retry, device or ledger.record.job.device)
+    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/{ledger.run_id}"
+    where = device or ledger.record.job.device
+    request = ShardRequest(run_uri, 0, session, retry, where, budget)
     try:
         did_something = _make_pictures(ledger, request)
     finally:
         stop_flag(session).set()  # however this ends, no thread computes on
+    note = _used_up(ledger, budget)
     summary = None if did_something else before
     if summary is None:
         seconds = time.monotonic() - started + (before.seconds if before else 0.0)
-        summary = Summary.model_validate(close_run(run_uri, seconds))
+        summary = Summary.model_validate(close_run(run_uri, seconds, note))
     line = summary.line(made_before)
-    if summary.is_complete:
-        return Completed(message=line, data=summary.model_dump(mode="json"))
+    if summary.is_complete or note:
+        return Completed(message=note or line, data=summary.model_dump(mode="json"))
     return Failed(message=f"{line}; start the job again to go on")
 
 
@@ -60,15 +69,46 @@ def count_made(ledger: RunLedger) -> int:
 
 def _make_pictures(ledger: RunLedger, request: ShardRequest) -> bool:
     pending, failed = ledger.pending_shards(), Counter[int]()
-    if request.is_retry:
-        failed.update(o.shard for o in ledger.outcomes() if o.status == "failed")
+    if request.retry != "no":
+        is_wanted = RETRIED[request.retry]
+        failed.update(outcome.shard for outcome in ledger.outcomes() if is_wanted(outcome))
     record = ledger.record
     if not pending and not failed and record.shards:
         return False
     todo = sum(record.shards[number].rows for number in pending) + failed.total()
     publisher = ProgressPublisher(ledger, todo)
-    for numbers, is_retry in ((pending, False), (sorted(failed), True)):
-        for _ in fan_out(ledger, numbers, replace(request, is_retry=is_retry)):
-            publisher.publish()
+    for _ in fan_out(ledger, sorted(failed), request):
+        publisher.publish()  # whoever is at a shard already tries its failed rows again
+    _make_pending(ledger, pending, replace(request, retry="no"), publisher)
     publisher.publish(is_last=True)
     return True
+
+
+def _make_pending(
+    ledger: RunLedger, pending: Sequence[int], request: ShardRequest, publisher: ProgressPublisher
+) -> None:
+    """Work through shards, and come back to those that others worked on meanwhile."""
+    others = OtherWorkers(ledger, request.session, request.budget)
+    while pending:
+        busy: list[int] = []
+        for found in fan_out(ledger, pending, request):
+            busy += found
+            publisher.publish()
+        pending = others.wait(busy, publisher)
+
+
+def _used_up(ledger: RunLedger, budget: Budget) -> str:
+    """What to tell of a budget that ended the run; nothing where it did not."""
+    if not budget.is_used_up:
+        return ""
+    pending = ledger.pending_shards()
+    if not pending:
+        return ""
+    planned, words = ledger.record.planned, ledger.read_progress()
+    done = planned - sum(ledger.record.shards[number].rows for number in pending)
+    for number in set(pending) & words.keys():
+        done += words[number]["made"] + words[number]["skipped"]
+    return (
+        f"the budget of {budget.minutes:g} minutes was used up: {done} of {planned} rows done; "
+        "start again to go on"
+    )

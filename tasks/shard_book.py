@@ -33,6 +33,15 @@ class ShardBook:
         """Counts so far."""
         return self._progress.tally
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row has an outcome."""
+        return len(self._outcomes) == len(self.shard.rows)
+
+    def leave(self) -> None:
+        """Tell those who watch how far an incomplete shard got."""
+        self._progress.write()
+
     def outcomes(self) -> list[Outcome]:
         """All of them, in the plan's order."""
         return [self._outcomes[index] for index in range(len(self.shard.rows))]

@@ -1,7 +1,8 @@
 """Makes every picture of a shard: readers ahead, one device, writers behind.
 
 Retry-safe: pictures that exist are found by name, and the shard's results are written last and
-once. One bad row becomes a failed outcome; a fault of the run itself propagates.
+once. One bad row becomes a failed outcome; a fault of the run itself propagates. A claim keeps
+other processes from the shard meanwhile.
 """
 
 from __future__ import annotations
@@ -9,26 +10,34 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from stylecore.batch.claims import Claim, claim_shard
 from stylecore.batch.ledger import RunLedger, Shard
+from stylecore.batch.outcome import Outcome
 from stylecore.batch.uris import join_uri
-from stylecore.errors import InternalError, JobError, RowError, RunStoppedError
+from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError, RunStoppedError
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
+from tasks.leaving import Budget, Leave
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
 from tasks.shard_book import ShardBook, refinement_figures, score_figures
-from tasks.stopping import stop_flag
 
 _WRITERS: Final = 2
 _UNWRITTEN: Final = 4
 _CONTENT_TYPES: Final = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+Retry = Literal["no", "passing", "failed"]
+# Which outcomes are worth another attempt.
+RETRIED: Final[Mapping[Retry, Callable[[Outcome], bool]]] = {
+    "passing": Outcome.may_pass,
+    "failed": Outcome.has_failed,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -42,38 +51,63 @@ class ShardRequest:
     run_uri: str
     number: int
     session: str
-    is_retry: bool = False
+    retry: Retry = "no"
     device: str = "auto"
+    budget: Budget = Budget()
 
 
-def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 1) -> Tally:
-    """Make a shard's pictures and write its results; returns the counts of their outcomes.
+def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 1) -> Tally | None:
+    """Make a shard's pictures and write its results, unless somebody else is at it.
 
     Args:
         ledger: the run.
         request: the shard.
         attempt: of the task run; another one looks again which pictures there are.
 
+    Returns:
+        The counts of its outcomes, of some of them where the budget was used up: then the shard
+        stays to be done, without the pictures that are made. None where somebody else works on it.
+
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
     """
-    shard = _shard_to_do(ledger, request)
-    if shard is None:
-        return tally_outcomes(ledger.outcomes_of(request.number))
-    book = ShardBook(ledger, shard)
-    _make_rows(ledger, book, request, attempt)
-    if not ledger.write_results(shard, book.outcomes()):
-        _log.warning("shard %05d was finished by somebody else; theirs stands", shard.number)
+    with claim_shard(ledger, request.number) as claim:
+        if claim is None:
+            return None
+        shard = _shard_to_do(ledger, request)
+        if shard is None:
+            return tally_outcomes(ledger.outcomes_of(request.number))
+        book = ShardBook(ledger, shard)
+        leave = Leave(request.session, request.budget, claim)
+        try:
+            _make_rows(ledger, book, request, attempt, leave)
+        except RunStoppedError:
+            if leave.was_asked_for():
+                raise
+        return _close_shard(ledger, book, claim)
+
+
+def _close_shard(ledger: RunLedger, book: ShardBook, claim: Claim) -> Tally | None:
+    number = book.shard.number
+    if claim.is_lost():
+        _log.warning("shard %05d was taken over by somebody else, who goes on", number)
+        return None
+    if not book.is_complete:
+        book.leave()
+    elif not ledger.write_results(book.shard, book.outcomes()):
+        _log.warning("shard %05d was finished by somebody else; theirs stands", number)
     return book.tally
 
 
 def _shard_to_do(ledger: RunLedger, request: ShardRequest) -> Shard | None:
-    if request.is_retry:
-        return ledger.read_failed_rows(request.number)
+    if request.retry != "no":
+        return ledger.read_failed_rows(request.number, RETRIED[request.retry])
     return None if ledger.outcomes_of(request.number) else ledger.read_shard(request.number)
 
 
-def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attempt: int) -> None:
+def _make_rows(
+    ledger: RunLedger, book: ShardBook, request: ShardRequest, attempt: int, leave: Leave
+) -> None:
     todo = book.refuse_planned()
     if not todo:
         return
@@ -84,14 +118,15 @@ def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attemp
         for index in todo:
             book.fail(index, error)
         return
-    stop = stop_flag(request.session)
-    reader = ContentReader(ledger, style.name, style.digest, f"{request.session}/{attempt}")
+    # Whoever worked on the shard before may have made pictures after this session listed them.
+    session = f"{request.session}/{attempt}" if leave.claim.number == 1 else None
+    reader = ContentReader(ledger, style.name, style.digest, session)
     line = _Line(ledger, book, reader)
     watch = Watch(
         on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri),
         save_every=job.output.save_every,
         on_picture=line.save_step,
-        should_stop=stop.is_set,
+        should_stop=leave.drops_pictures,
     )
     with open_painter(ledger.store, job, style, watch) as painter:
         if painter.inputs_digest != ledger.record.inputs_digest:
@@ -99,7 +134,7 @@ def _make_rows(ledger: RunLedger, book: ShardBook, request: ShardRequest, attemp
                 "the network's weights or the picture to start from changed after the run was "
                 "planned. Start the job again: the new ones make a new run."
             )
-        line.run(painter, todo, stop)
+        line.run(painter, todo, leave)
 
 
 class _Line:
@@ -116,14 +151,15 @@ class _Line:
         self.scoring = threading.Lock()
         self.room = threading.BoundedSemaphore(_UNWRITTEN)
 
-    def run(self, painter: Painter, todo: Sequence[int], stop: threading.Event) -> None:
+    def run(self, painter: Painter, todo: Sequence[int], leave: Leave) -> None:
         """Bring every row to its outcome."""
         self.painter = painter
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as writers:
             writes = []
             started = time.perf_counter()
-            for stylized in self.painter.stylizer.stylize(self._contents(todo, stop)):
+            for stylized in self.painter.stylizer.stylize(self._contents(todo, leave)):
                 if stylized.error is not None:
+                    del self.readings[stylized.key]
                     self.book.fail(stylized.key, stylized.error)
                 elif stylized.pixels is not None:
                     waited = time.perf_counter() - started
@@ -146,11 +182,11 @@ class _Line:
         except RowError as error:
             _log.warning("intermediate picture: %s", error)
 
-    def _contents(self, todo: Sequence[int], stop: threading.Event) -> Iterator[Content]:
+    def _contents(self, todo: Sequence[int], leave: Leave) -> Iterator[Content]:
         """What is to be made; every other row gets its outcome on the way."""
         for index, reading in read_ahead(self._read, todo):
-            if stop.is_set():
-                raise RunStoppedError("the run was asked to stop")
+            if not leave.begins_another():
+                return
             if isinstance(reading, RowError):
                 self.book.fail(index, reading)
             elif isinstance(reading, AlreadyThere):
@@ -199,7 +235,19 @@ class _Line:
             self.room.release()
 
     def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
-        with self.scoring:
-            content = Content(0, reading.content, reading.masks)
-            scores = self.painter.stylizer.score(content, picture)
+        """Measured quality; unknown where memory is too short for it, which costs no picture."""
+        content, scores = Content(0, reading.content, reading.masks), None
+        try:
+            with self.scoring:
+                scores = self.painter.stylizer.score(content, picture)
+        except (OutOfMemoryError, MemoryError, RuntimeError) as fault:
+            if not (isinstance(fault, OutOfMemoryError) or _is_memory_fault(fault)):
+                raise
+            _log.warning("%s: not measured, memory ran out", reading.names.output_uri)
         return {"device": self.painter.device, **score_figures(scores)}
+
+
+def _is_memory_fault(fault: Exception) -> bool:
+    from stylecore.optimize.memory import is_memory_fault  # brings torch
+
+    return is_memory_fault(fault)

@@ -35,13 +35,23 @@ def stylize_shards(label: str, requests: Sequence[ShardRequest]) -> dict[str, An
 
     Args:
         label: the task run's name: style, shards and rows.
-        requests: the shards, one after the other.
+        requests: the shards, one after the other, as long as there is time.
+
+    Returns:
+        The counts of their outcomes, and under ``busy`` the shards that somebody else works on.
     """
     total = Tally()
+    busy: list[int] = []
     attempt = runtime.task_run.run_count
     for request in requests:
-        total.merge(work_through_shard(open_run(request.run_uri), request, attempt))
-    get_run_logger().info(
-        "%s: made %d, skipped %d, failed %d", label, total.made, total.skipped, total.failed
-    )
-    return total.as_dict()
+        if request.budget.is_used_up:
+            break
+        tally = work_through_shard(open_run(request.run_uri), request, attempt)
+        if tally is None:
+            busy.append(request.number)
+        else:
+            total.merge(tally)
+    counts = f"made {total.made}, skipped {total.skipped}, failed {total.failed}"
+    left = f", left {len(busy)} shards to others" if busy else ""
+    get_run_logger().info("%s: %s%s", label, counts, left)
+    return {**total.as_dict(), "busy": busy}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -186,19 +186,28 @@ class RunLedger:
         style = self.record.styles[self.record.shards[number].style_index]
         return Shard(number, 1, style, rows, extra_schema)
 
-    def read_failed_rows(self, number: int) -> Shard | None:
+    def read_failed_rows(
+        self, number: int, is_wanted: Callable[[Outcome], bool] = Outcome.has_failed
+    ) -> Shard | None:
         """The rows of a shard whose latest outcome is a failure, or None; for the next attempt.
 
         What planning refused stays refused: another job, not another try, changes that.
+
+        Args:
+            number: of the shard.
+            is_wanted: which outcomes, failures all, are worth another attempt.
         """
-        failed = {o.row_id: o.attempt for o in self.outcomes_of(number) if o.status == "failed"}
+        latest = self.outcomes_of(number)
+        failed = {outcome.row_id for outcome in latest if is_wanted(outcome)}
         if not failed:
             return None
         shard = self.read_shard(number)
         rows = [row for row in shard.rows if row.row_id in failed and row.error_code is None]
         if not rows:
             return None
-        return Shard(number, max(failed.values()) + 1, shard.style, rows, shard.extra_schema)
+        # One more than any row's: attempts at other rows have files of results of their own.
+        attempt = max(outcome.attempt for outcome in latest) + 1
+        return Shard(number, attempt, shard.style, rows, shard.extra_schema)
 
     def result_files(self) -> dict[int, list[str]]:
         """The results files of every shard that is done, first attempts first."""

@@ -68,6 +68,12 @@ class LocalFiles:
         with row_errors(uri):
             Path(uri).unlink(missing_ok=True)
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove the folder with all that is in it."""
+        if os.path.isdir(folder):
+            with row_errors(folder):
+                shutil.rmtree(folder)
+
     def list_objects(self, folder: str) -> Iterator[ObjectInfo]:
         """Files below a folder in the order of an S3 listing: by the bytes of the whole path."""
         if not os.path.isdir(folder):

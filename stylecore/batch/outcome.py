@@ -15,7 +15,10 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from stylecore.errors import PASSING_CODES
+
 Status = Literal["made", "skipped", "failed"]
+MAX_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class Outcome:
     device: str | None = None
     finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def has_failed(self) -> bool:
+        """Whether there is no picture."""
+        return self.status == "failed"
+
+    def may_pass(self) -> bool:
+        """Whether it failed for a reason that may be gone, and was not tried too often yet."""
+        return self.error_code in PASSING_CODES and self.attempt < MAX_ATTEMPTS
 
 
 _FIELDS: Final[list[pa.Field[Any]]] = [

@@ -109,6 +109,11 @@ class S3Objects:
         """Remove the key; S3 does not mind that it is not there."""
         self._ask(uri, lambda: self._request("delete_object", uri))
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove the keys one by one."""
+        for info in list(self.list_objects(folder)):
+            self.delete(info.uri)
+
     def list_objects(self, folder: str) -> Iterator[ObjectInfo]:
         """Objects below a folder, a page of a thousand at a time."""
         bucket, key = split_uri(folder)

@@ -83,6 +83,10 @@ class Store:
         """Remove an object; that it is not there is no error."""
         self._backend(uri).delete(uri)
 
+    def delete_folder(self, folder_uri: str) -> None:
+        """Remove all objects below a folder; that there is none is no error."""
+        self._backend(folder_uri).delete_folder(folder_uri)
+
     def list_objects(self, folder_uri: str) -> Iterator[ObjectInfo]:
         """Objects below a folder or bucket, a page in memory at a time, ordered by key.
 

@@ -113,13 +113,24 @@ def score_picture(
         style_loss=_finite(losses.style),
         total_loss=_finite(losses.total),
         lpips_content=_finite(distance(padded_picture, padded_content, normalize=True)),
-        ssim_content=_ssim(picture, content),
+        ssim_content=ssim(picture, content),
         psnr_content=_finite(peak_signal_noise_ratio(picture, content, data_range=1.0)),
     )
 
 
-def _ssim(picture: ImageBatch, content: ImageBatch) -> float | None:
-    """By bands of rows: their parts of the map, whose mean it is, in the memory of one band."""
+@torch.inference_mode()
+def ssim(picture: ImageBatch, content: ImageBatch) -> float | None:
+    """Structural similarity (Wang et al. 2004) of one picture to its photograph.
+
+    By bands of rows: their parts of the map, whose mean it is, in the memory of one band.
+
+    Args:
+        picture: in [0, 1], shape (1, 3, h, w).
+        content: same shape.
+
+    Returns:
+        At most 1, for the photograph itself; None under 11 px, and where it is not finite.
+    """
     height, width = picture.shape[-2:]
     if min(height, width) < _SSIM_WINDOW_PX:
         return None

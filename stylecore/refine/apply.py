@@ -11,7 +11,7 @@ from stylecore.images.tensors import crop, pad_to_minimum
 from stylecore.refine.gate import ALPHAS, GateChoice, choose_alpha
 from stylecore.refine.measures import GateMeasures
 from stylecore.refine.networks import Refiner
-from stylecore.types import ImageBatch
+from stylecore.types import ImageBatch, Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ def refine_picture(
     content: ImageBatch,
     measures: GateMeasures,
     alphas: Sequence[float] = ALPHAS,
+    where: Mask | None = None,
 ) -> Refined:
     """The picture at the strength that the gate allows.
 
@@ -43,11 +44,13 @@ def refine_picture(
         content: its photograph, same shape.
         measures: of this style, at the picture's size.
         alphas: strengths above 0 to try: one, where it was chosen for the style.
+        where: how far each pixel may change, in [0, 1], shape (1, 1, h, w); None is fully.
 
     Returns:
-        By the gate's measures never worse than ``stylized``.
+        ``stylized`` itself, or a picture whose texture is at least 5 % closer to the paintings',
+        while its LPIPS is at most 3 % higher and its SSIM at most 3 % lower.
     """
-    candidates = refine_at_strengths(refiner, stylized, content, alphas)
+    candidates = refine_at_strengths(refiner, stylized, content, alphas, where)
     before = measures.measure(stylized, content)
     figures = {alpha: measures.measure(picture, content) for alpha, picture in candidates.items()}
     choice = choose_alpha(before, figures)
@@ -56,7 +59,11 @@ def refine_picture(
 
 @torch.inference_mode()
 def refine_at_strengths(
-    refiner: Refiner, stylized: ImageBatch, content: ImageBatch, alphas: Sequence[float]
+    refiner: Refiner,
+    stylized: ImageBatch,
+    content: ImageBatch,
+    alphas: Sequence[float],
+    where: Mask | None = None,
 ) -> dict[float, ImageBatch]:
     """The picture at every strength, in steps of 1/255 as a file will have it.
 
@@ -65,6 +72,8 @@ def refine_at_strengths(
     height, width = stylized.shape[-2:]
     change = refiner.residual(pad_to_minimum(stylized), pad_to_minimum(content))
     change = crop(change, height, width)
+    if where is not None:
+        change = change * where
     return {
         alpha: (stylized + alpha * change).clamp(0, 1).mul(255).round().div(255) for alpha in alphas
     }

@@ -1,7 +1,8 @@
 """The gate: how strong a refinement may be, if any, by measures taken before and after.
 
-It wants the largest gain of texture that costs little of the photograph. Accepted is only what is
-better by at least ``LEAST_GAIN``; everything else keeps the optimizer's picture (strength 0).
+It wants the largest gain of texture that costs little of the photograph. Accepted is only what
+brings the texture at least 5 % closer to the paintings' (``LEAST_GAIN``) while LPIPS rises and SSIM
+falls by 3 % at most (``LARGEST_COST``); everything else keeps the optimizer's picture (strength 0).
 """
 
 from __future__ import annotations

@@ -6,13 +6,11 @@ from typing import Protocol
 
 import torch
 from torch import nn
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from stylecore.images.tensors import pad_to_minimum
+from stylecore.metrics.quality import ssim
 from stylecore.refine.gate import GateFigures
 from stylecore.types import ImageBatch
-
-_SSIM_WINDOW_PX = 11
 
 
 class TextureDistance(Protocol):
@@ -43,12 +41,8 @@ class GateMeasures:
             content: its photograph, same shape.
         """
         padded = pad_to_minimum(picture), pad_to_minimum(content)
-        ssim = None
-        if min(picture.shape[-2:]) >= _SSIM_WINDOW_PX:
-            similarity = structural_similarity_index_measure(picture, content, data_range=1.0)
-            ssim = float(torch.as_tensor(similarity))
         return GateFigures(
             fdrl=self.texture.fdrl(picture),
             lpips=self.distance(*padded, normalize=True).item(),
-            ssim=ssim,
+            ssim=ssim(picture, content),
         )

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
 import torch
 
 from stylecore.config import StylizeJob
+from stylecore.errors import JobError
 from stylecore.images.codec import RgbImage
-from stylecore.images.resize import resize_style
-from stylecore.images.tensors import from_batch, pad_to_minimum, to_batch
+from stylecore.images.tensors import from_batch, to_batch
 from stylecore.metrics.quality import QualityScores
 from stylecore.metrics.texture import TextureMeasures
 from stylecore.metrics.tiled import TiledLpips
@@ -26,15 +27,14 @@ from stylecore.refine.measures import GateMeasures
 from stylecore.refine.networks import Refiner
 from stylecore.stylizer.networks import default_lpips, default_vgg16, find_device
 from stylecore.stylizer.protocol import Content, StylePainting, Stylized, Stylizer
-from stylecore.training.data import PicturePair, TrainingData
+from stylecore.training.data import PicturePair, TrainingData, scale_painting
 from stylecore.training.refiner import Perception, train_refiner
 from stylecore.training.settings import TrainRefinerSettings
 from stylecore.training.watch import TrainingWatch
-from stylecore.types import ImageBatch
+from stylecore.types import ImageBatch, Mask
 
 _KEPT_SIZES: Final = 4
 _LARGE_PX: Final = 1024  # above, LPIPS goes by tiles of half that
-_NOT_REFINED: Final = "not refined: memory ran out"
 
 # The refiner for a picture and its photograph.
 RefinerFor = Callable[[Content, RgbImage], Refiner]
@@ -58,7 +58,7 @@ class Refining:
 
 
 class RefinedStylizer:
-    """Refines each picture of a stylizer, unless the gate finds it no better.
+    """Refines each picture of a stylizer, where the gate lets it and a painting goes.
 
     Args:
         stylizer: makes the pictures.
@@ -95,10 +95,12 @@ class RefinedStylizer:
         started = time.perf_counter()
         try:
             refined = self._refine_pixels(content, pixels)
+        except JobError as error:  # a picture too small to train on, or a training gone astray
+            return _leave(made, str(error))
         except (MemoryError, RuntimeError) as fault:
             if not is_memory_fault(fault):
                 raise
-            return replace(made, note="; ".join(filter(None, (made.note, _NOT_REFINED))))
+            return _leave(made, "memory ran out")
         (picture,) = from_batch(refined.picture)
         seconds = (made.seconds or 0.0) + time.perf_counter() - started
         return replace(made, pixels=picture, refinement=refined.choice, seconds=seconds)
@@ -107,12 +109,13 @@ class RefinedStylizer:
         refiner = self._refining.refiner_for(content, pixels)
         stylized, photograph = self._to_batch(pixels), self._to_batch(content.pixels)
         measures = self._measures_at(max(pixels.shape[:2]))
-        return refine_picture(refiner, stylized, photograph, measures, self._refining.alphas)
+        where, alphas = self._find_painted(content), self._refining.alphas
+        return refine_picture(refiner, stylized, photograph, measures, alphas, where)
 
     def _make_measures(self, longest_side_px: int) -> GateMeasures:
         side_px = max(1, round(longest_side_px * self._refining.style_scale))
         paintings = [
-            pad_to_minimum(self._to_batch(resize_style(painting.pixels, side_px)))
+            scale_painting(painting.pixels, side_px, painting.mask).to(self._refining.device)
             for painting in self._paintings
         ]
         lpips = default_lpips(self._refining.device)
@@ -120,8 +123,20 @@ class RefinedStylizer:
         distance = TiledLpips(lpips, _LARGE_PX // 2) if is_large else lpips
         return GateMeasures(TextureMeasures(paintings), distance)
 
+    def _find_painted(self, content: Content) -> Mask | None:
+        """How far any painting goes onto each pixel: the largest of the masks; None is fully."""
+        masks = [mask for mask in content.masks if mask is not None]
+        if not masks or len(masks) < len(content.masks):
+            return None
+        return torch.tensor(np.max(masks, axis=0), device=self._refining.device)[None, None] / 255
+
     def _to_batch(self, image: RgbImage) -> ImageBatch:
         return to_batch([image]).to(self._refining.device)
+
+
+def _leave(made: Stylized, reason: str) -> Stylized:
+    """The picture as it was, and why."""
+    return replace(made, note="; ".join(filter(None, (made.note, f"not refined: {reason}"))))
 
 
 def train_on_each_picture(
@@ -129,17 +144,27 @@ def train_on_each_picture(
     settings: TrainRefinerSettings,
     device: torch.device,
     watch: Watch,
+    style_scale: float = 1.0,
 ) -> RefinerFor:
     """A refiner of its own for each picture, trained when it is asked for.
 
-    Asking raises ``RunStoppedError`` when the watch's stop flag is set.
+    Asking raises ``RunStoppedError`` when the watch's stop flag is set, and ``JobError`` where a
+    picture has a side under 16 px or its training goes astray.
+
+    Args:
+        paintings: of the style.
+        settings: of each training.
+        device: to train on.
+        watch: stop flag.
+        style_scale: as of ``Refining``.
     """
-    images = [painting.pixels for painting in paintings]
+    images, masks = [one.pixels for one in paintings], [one.mask for one in paintings]
     perception = Perception(default_vgg16(device), default_lpips(device))
     training_watch = TrainingWatch(should_stop=watch.should_stop)
 
     def train(content: Content, pixels: RgbImage) -> Refiner:
-        data = TrainingData([PicturePair("the picture", pixels, content.pixels)], images)
+        pair = PicturePair("the picture", pixels, content.pixels)
+        data = TrainingData([pair], images, style_scale=style_scale, masks=masks)
         return train_refiner(data, perception, settings, training_watch).refiner.to(device)
 
     return train
@@ -167,7 +192,7 @@ def open_refining(
     if refine is None or weights is None:
         num_steps = refine.num_steps if refine else 0
         settings = TrainRefinerSettings(num_steps=num_steps, seed=job.seed)
-        refiner_for = train_on_each_picture(paintings, settings, device, watch)
+        refiner_for = train_on_each_picture(paintings, settings, device, watch, style_scale)
         return Refining(refiner_for, style_scale=style_scale, device=device)
     refiner, card = load_refiner(weights, refine.uri)
     refiner.to(device)

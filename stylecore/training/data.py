@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
+import numpy as np
 import torch
 
 from stylecore.errors import JobError
-from stylecore.images.codec import RgbImage
+from stylecore.images.codec import GrayImage, RgbImage
 from stylecore.images.resize import resize_style
 from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum, to_batch
 from stylecore.training.augmentation import Pair
@@ -40,11 +41,15 @@ class TrainingData:
         pairs: at least one, each side at least 16 px.
         paintings: at least one, of any size; they are scaled to the pictures' longest side.
         license: what paintings and pictures allow, for the card.
+        style_scale: the paintings' longest side over the pictures', as the strokes were made.
+        masks: of the paintings, as for ``scale_painting``; none: all of each counts.
     """
 
     pairs: Sequence[PicturePair]
     paintings: Sequence[RgbImage]
     license: str = ""
+    style_scale: float = 1.0
+    masks: Sequence[GrayImage | None] = ()
 
     def check(self) -> None:
         """Refuse what cannot be trained on.
@@ -86,10 +91,45 @@ class TrainingData:
         return train, [self.pairs[index] for index in sorted(held)] or train
 
     def scaled_paintings(self) -> list[ImageBatch]:
-        """Paintings at the longest side of the pictures: the median one, where they differ."""
-        longest_px = median_low(max(pair.stylized.shape) for pair in self.pairs)
-        scaled = [to_batch([resize_style(painting, longest_px)]) for painting in self.paintings]
-        return [pad_to_minimum(painting) for painting in scaled]
+        """What counts of the paintings, at the size of the strokes.
+
+        That goes by the longest side of the pictures: the median one, where they differ.
+        """
+        picture_px = median_low(max(pair.stylized.shape) for pair in self.pairs)
+        longest_px = max(1, round(picture_px * self.style_scale))
+        masks = self.masks or [None] * len(self.paintings)
+        return [
+            scale_painting(painting, longest_px, mask)
+            for painting, mask in zip(self.paintings, masks, strict=True)
+        ]
+
+
+def scale_painting(
+    painting: RgbImage, longest_px: int, mask: GrayImage | None = None
+) -> ImageBatch:
+    """What counts of a painting, as measures and training take it.
+
+    With a mask it is the bounding box of the mask's white part, at the scale of the whole painting,
+    so that strokes keep their size. What is black within the box counts too: patches and windows
+    are rectangles.
+
+    Args:
+        painting: shape (h, w, 3), of any size.
+        longest_px: longest side of the whole painting after scaling.
+        mask: shape (h, w); white is what is at least half as light as its lightest pixel.
+
+    Returns:
+        Shape (1, 3, k, l), in [0, 1], its edges repeated where a side is under 16 px.
+    """
+    part = painting if mask is None else painting[_bounding_box(mask)]
+    part_px = round(longest_px * max(part.shape[:2]) / max(painting.shape[:2]))
+    return pad_to_minimum(to_batch([resize_style(part, max(1, part_px))]))
+
+
+def _bounding_box(mask: GrayImage) -> tuple[slice, slice]:
+    is_white = mask >= mask.max() / 2
+    rows, columns = (np.flatnonzero(is_white.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def to_pair(pictures: PicturePair, device: torch.device) -> Pair:

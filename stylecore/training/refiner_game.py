@@ -23,6 +23,9 @@ from stylecore.types import FeatureMap, GramMatrix, ImageBatch
 _CONTENT_LAYERS: Final = ("relu1_2", "relu2_2", "relu3_3")
 _STYLE_LAYERS: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 _LEAST_NORM: Final = 1e-10
+# Of features from the photograph's, below which a crop counts as the photograph itself, as where a
+# mask is black: noise of three levels makes as much, another picture forty times that.
+_LEAST_DISTANCE: Final = 0.1
 _BLOCK_PX: Final = 8
 _JITTER: Final = 0.05
 
@@ -116,7 +119,7 @@ class RefinerGame:
         with torch.no_grad():
             before = self.encoder(crops.stylized, _CONTENT_LAYERS)
             target = self.encoder(crops.content, _CONTENT_LAYERS)
-            allowed = _feature_distance(before, target)
+            allowed = _feature_distance(before, target).clamp(min=_LEAST_DISTANCE)
         layers = (
             [*_CONTENT_LAYERS, *_STYLE_LAYERS] if self.settings.style_weight else _CONTENT_LAYERS
         )

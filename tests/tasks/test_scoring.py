@@ -67,7 +67,7 @@ def test_a_shard_whose_failed_row_was_made_later_is_scored_again(bucket: LocalBu
     assert score_shard(run, 0, GO) == 1
     assert pending_scores(run) == []
     late.write_bytes(data)
-    work_through_shard(run, ShardRequest(run.run_uri, 0, "again", is_retry=True))
+    work_through_shard(run, ShardRequest(run.run_uri, 0, "again", retry="failed"))
     assert pending_scores(run) == [0]
     assert score_shard(run, 0, GO) == 2
 

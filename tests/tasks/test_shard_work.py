@@ -243,15 +243,15 @@ def test_a_retry_makes_failed_rows_only_as_the_next_attempt(
     broken.write_bytes(b"")
     ledger = plan(bucket, manifest_uri=str(bucket.manifest(*rows)))
     work(ledger)
-    assert counts(work(ledger, is_retry=True)) == (0, 0, 1)
+    assert counts(work(ledger, retry="failed")) == (0, 0, 1)
     broken.write_bytes(whole)
-    assert counts(work(ledger, is_retry=True)) == (1, 0, 0)
+    assert counts(work(ledger, retry="failed")) == (1, 0, 0)
     assert [(row["row_id"], row["attempt"]) for row in bucket.results()[3:]] == [
         ("photo01", 2),
         ("photo01", 3),
     ]
     assert {outcome.status for outcome in ledger.outcomes()} == {"made"}
-    assert counts(work(ledger, is_retry=True)) == (3, 0, 0)
+    assert counts(work(ledger, retry="failed")) == (3, 0, 0)
     assert len(bucket.results()) == 5
 
 

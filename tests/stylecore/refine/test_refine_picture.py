@@ -3,7 +3,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
 
+from stylecore.metrics import quality
 from stylecore.refine.apply import refine_at_strengths, refine_picture
 from stylecore.refine.gate import GateFigures
 from stylecore.refine.measures import GateMeasures
@@ -66,6 +68,34 @@ def test_rejected_picture_is_the_stylized_one(brightening, stylized, content, me
 def test_only_the_named_strengths_are_tried(brightening, stylized, content, measures):
     refined = refine_picture(brightening(0.4), stylized, content, measures, alphas=(0.25,))
     assert refined.choice.alpha == 0.25
+
+
+def test_nothing_changes_where_nothing_may(brightening, stylized, content, measures):
+    where = torch.zeros(1, 1, 21, 18)
+    where[..., :9], where[..., 9:12] = 1, 0.5
+    refined = refine_picture(brightening(0.2), stylized, content, measures, (0.75,), where)
+    assert refined.choice.alpha == 0.75
+    assert refined.choice.after == measures.measure(refined.picture, content)
+    expected = stylized + 0.15 * where
+    torch.testing.assert_close(refined.picture, expected, atol=0.003, rtol=0)
+
+
+def test_similarity_is_measured_in_bands_whatever_the_pictures_size(monkeypatch, measures):
+    """A large picture's similarity takes the memory of one band."""
+    whole = torch.rand(2, 1, 3, 300, 20, generator=torch.Generator().manual_seed(2))
+    seen: list[int] = []
+
+    def watched(picture, *others, **settings):
+        seen.append(picture.shape[-2])
+        return structural_similarity_index_measure(picture, *others, **settings)
+
+    monkeypatch.setattr(quality, "_BAND_PX", 1)
+    monkeypatch.setattr(quality, "structural_similarity_index_measure", watched)
+    found = measures.measure(*whole).ssim
+    expected = structural_similarity_index_measure(*whole, data_range=1.0).item()
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert len(seen) == 5
+    assert max(seen) < 100
 
 
 def test_what_is_measured_is_what_a_file_will_hold(brightening, stylized, content):

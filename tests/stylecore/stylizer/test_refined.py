@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from stylecore.images.resize import resize_content
 from stylecore.optimize.watch import Watch
 from stylecore.refine.files import RefinerCard, save_refiner
 from stylecore.refine.networks import Refiner
-from stylecore.stylizer import Content, StylePainting, Stylized
+from stylecore.settings import OptimizeSettings
+from stylecore.stylizer import Content, StylePainting, Stylized, refined
 from stylecore.stylizer.refined import RefinedStylizer, Refining, open_refining
+from stylecore.training.data import TrainingData
+from stylecore.training.refiner import TrainedRefiner
 
 PAINTING = resize_content(
     decode_image(GREAT_WAVE.read_bytes(), "wave", DecodeLimits(2**26, 50_000_000)), 64
@@ -49,10 +53,10 @@ class Towards:
         return self.goal - stylized
 
 
-def refine(pixels, goal: RgbImage, alphas=(0.25, 0.5, 0.75, 1.0)) -> Stylized:
+def refine(pixels, goal: RgbImage, alphas=(0.25, 0.5, 0.75, 1.0), masks=()) -> Stylized:
     refining = Refining(lambda *_: Towards(goal), alphas)
     stylizer = RefinedStylizer(Makes(pixels), [StylePainting(PAINTING)], refining)
-    (made,) = stylizer.stylize([Content(7, PAINTING)])
+    (made,) = stylizer.stylize([Content(7, PAINTING, masks)])
     return made
 
 
@@ -94,6 +98,79 @@ def test_a_picture_that_does_not_fit_stays_unrefined_and_says_so():
     (made,) = stylizer.stylize([Content(7, PAINTING)])
     np.testing.assert_array_equal(made.pixels, NOISE)
     assert made.note == "not refined: memory ran out"
+
+
+def test_a_picture_too_small_to_train_on_stays_unrefined_and_the_others_go_on():
+    small, paintings = NOISE[:15], [StylePainting(PAINTING)]
+    refining = open_refining(job(uri="per-image", num_steps=2), paintings, None, Watch())
+    stylizer = RefinedStylizer(Makes(small), paintings, refining)
+    contents = [Content(key, PAINTING[:15]) for key in (7, 8)]
+    for made in stylizer.stylize(contents):
+        np.testing.assert_array_equal(made.pixels, small)
+        assert made.note.startswith("not refined: the picture: 64 x 15 px is too small to train on")
+        assert made.refinement is None
+
+
+def test_a_training_gone_astray_leaves_the_picture_beside_what_was_noted_of_it():
+    def diverge(*_):
+        raise JobError("training went astray")
+
+    class Notes(Makes):
+        def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
+            for made in super().stylize(contents):
+                yield replace(made, note="by tiles")
+
+    stylizer = RefinedStylizer(Notes(NOISE), [StylePainting(PAINTING)], Refining(diverge))
+    (made,) = stylizer.stylize([Content(7, PAINTING)])
+    assert made.note == "by tiles; not refined: training went astray"
+
+
+def test_nothing_changes_where_no_painting_goes():
+    left, middle = np.zeros((2, *PAINTING.shape[:2]), dtype=np.uint8)
+    left[:, :20], left[:, 20:30], middle[:, 20:40] = 255, 100, 255
+    made = refine(NOISE, PAINTING, masks=(left, middle))
+    assert made.refinement.alpha == 1.0
+    np.testing.assert_array_equal(made.pixels[:, :40], PAINTING[:, :40])
+    np.testing.assert_array_equal(made.pixels[:, 40:], NOISE[:, 40:])
+
+
+def test_a_painting_without_a_mask_goes_everywhere():
+    black = np.zeros(PAINTING.shape[:2], dtype=np.uint8)
+    np.testing.assert_array_equal(refine(NOISE, PAINTING, masks=(black, None)).pixels, PAINTING)
+    np.testing.assert_array_equal(refine(NOISE, PAINTING, masks=(black, black)).pixels, NOISE)
+
+
+def test_only_what_a_paintings_mask_leaves_of_it_counts():
+    """Beside the wave lies noise, which a picture of noise must not come near to."""
+    beside = np.hstack([PAINTING, NOISE])
+    mask = np.zeros(beside.shape[:2], dtype=np.uint8)
+    mask[:, : PAINTING.shape[1]] = 255
+    refining = Refining(lambda *_: Towards(PAINTING), style_scale=2.0)
+    paintings = [StylePainting(beside, mask=mask)]
+    stylizer = RefinedStylizer(Makes(NOISE), paintings, refining)
+    (made,) = stylizer.stylize([Content(7, PAINTING)])
+    assert made.refinement.after.fdrl == pytest.approx(0, abs=1e-6)
+
+
+def test_a_refiner_of_one_picture_learns_from_what_the_gate_measures_by(monkeypatch):
+    given: list[TrainingData] = []
+
+    def note(data: TrainingData, *_: object) -> TrainedRefiner:
+        given.append(data)
+        raise JobError("seen enough")
+
+    monkeypatch.setattr(refined, "train_refiner", note)
+    mask = np.full(PAINTING.shape[:2], 255, dtype=np.uint8)
+    mask[:, 40:] = 0
+    paintings = [StylePainting(PAINTING), StylePainting(PAINTING, mask=mask)]
+    wanted = job(uri="per-image").model_copy(
+        update={"optimize": OptimizeSettings(style_scale=0.75)}
+    )
+    refining = open_refining(wanted, paintings, None, Watch())
+    list(RefinedStylizer(Makes(NOISE), paintings, refining).stylize([Content(7, PAINTING)]))
+    (data,) = given
+    sizes = [one.shape[-1] for one in data.scaled_paintings()]
+    assert sizes == [48, 30]
 
 
 def job(**refine: object) -> StylizeJob:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -99,6 +101,18 @@ def test_content_is_how_much_farther_from_the_photograph_the_features_are(
     noisy = (batch.crops.stylized + 0.3 * torch.randn(2, 3, 32, 32)).clamp(0, 1)
     expected = distance(noisy[:1]) / distance(batch.crops.stylized[:1]) - 1
     assert penalties(game, noisy, batch)["content"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_crop_that_is_its_photograph_costs_a_finite_amount_once_it_changes(game, batch):
+    """As where a mask is black: nothing may be lost there, and nothing divides by zero."""
+    same = replace(batch, crops=Pair(batch.crops.content, batch.crops.content))
+    unchanged = batch.crops.content.clone().requires_grad_()
+    losses = game.penalties(0, unchanged, same)
+    assert losses["content"].item() == 0
+    (gradient,) = torch.autograd.grad(sum(losses.values()), unchanged)
+    assert gradient.isfinite().all()
+    noisy = (batch.crops.content + 0.3 * torch.randn(2, 3, 32, 32)).clamp(0, 1)
+    assert 0 < penalties(game, noisy, same)["content"] < 1000
 
 
 def test_pretrained_network_is_asked_in_every_third_step(game, batch):

@@ -1,0 +1,92 @@
+"""The receiver of upload notifications: a small HTTP server that answers at once.
+
+    POST /events   Authorization: Bearer <token>; at most 256 KB of JSON
+    GET  /health   whether it is there
+
+A notification only says "go and look": nothing that it names is fetched.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from deployments.events import uploads_in_inbox
+
+MAX_BODY_BYTES: Final = 256 * 1024
+_REQUEST_TIMEOUT_S: Final = 10.0
+
+
+class Receiver(ThreadingHTTPServer):
+    """Listens on the loopback.
+
+    Args:
+        port: to listen on; 0 takes a free one.
+        token: that callers have to show.
+        inbox_uri: what notifications have to be about.
+        ring: called for each notification of an upload; must return at once.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, port: int, token: str, inbox_uri: str, ring: Callable[[], None]) -> None:
+        self.token = token
+        self.inbox_uri = inbox_uri
+        self.ring = ring
+        super().__init__(("127.0.0.1", port), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+    timeout = _REQUEST_TIMEOUT_S  # of a connection on which nothing comes
+    server_version = "stylebatch"
+    sys_version = ""
+
+    def do_GET(self) -> None:  # noqa: N802 - the library's name
+        is_health = self.path == "/health"
+        self._answer(HTTPStatus.OK if is_health else HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:  # noqa: N802 - the library's name
+        refusal = self._refusal()
+        if refusal is not None:
+            self.close_connection = True  # the body is not read
+            self._answer(refusal)
+            return
+        try:
+            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        except (ValueError, RecursionError):
+            self._answer(HTTPStatus.BAD_REQUEST)
+            return
+        uploads = uploads_in_inbox(payload, self.server.inbox_uri)
+        if uploads:
+            self.server.ring()
+        self._answer(HTTPStatus.ACCEPTED, uploads=len(uploads))
+
+    def _refusal(self) -> HTTPStatus | None:
+        """Why the request is refused before its body is read."""
+        if self.path != "/events":
+            return HTTPStatus.NOT_FOUND
+        # Headers come as Latin-1, whatever they hold.
+        given = self.headers.get("Authorization", "").encode("latin-1", "replace")
+        if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
+            return HTTPStatus.UNAUTHORIZED
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            return HTTPStatus.LENGTH_REQUIRED
+        too_large = len(length) > 9 or int(length) > MAX_BODY_BYTES
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else None
+
+    def _answer(self, status: HTTPStatus, **values: Any) -> None:
+        body = json.dumps({"status": status.phrase, **values}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Say nothing: a line for each of a burst's events is no help to anybody."""

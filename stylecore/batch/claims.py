@@ -1,0 +1,168 @@
+"""Who works on which shard, so that several processes on one run never do the same one at once.
+
+    runs/<run_id>/claims/00000.<n>.json   create-once by its owner, who writes it again and again
+
+The claim with the highest ``n`` counts. It is over when its owner said so, when its process on this
+machine is dead, or when nobody wrote it for a minute of the store's own clock; then whoever creates
+``n + 1`` has the shard. No machine's clock matters. A claim only saves work: results are
+create-once, so two owners at once, however that came about, cannot spoil the ledger.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from stylecore.batch.ledger import RunLedger
+from stylecore.batch.processes import ProcessName, this_process
+from stylecore.errors import MissingError, RowError
+from stylecore.settings import FrozenModel
+
+TOUCH_EVERY_S: Final = 15.0
+STALE_AFTER_S: Final = 60.0
+
+
+class ClaimRecord(FrozenModel):
+    """``claims/00000.<n>.json``."""
+
+    owner: str
+    process: ProcessName
+    is_released: bool = False
+
+
+class Claim:
+    """A shard that is ours until somebody finds the claim stale.
+
+    Attributes:
+        number: of the claim on its shard; above 1, somebody else worked on the shard before.
+    """
+
+    def __init__(self, ledger: RunLedger, shard: int, number: int, record: ClaimRecord) -> None:
+        self.number = number
+        self._store = ledger.store
+        self._uri = _claim_uri(ledger, shard, number)
+        self._next_uri = _claim_uri(ledger, shard, number + 1)
+        self._record = record
+        self._released = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._touch, name=f"claim {shard}", daemon=True)
+        self._thread.start()
+
+    @property
+    def seems_lost(self) -> bool:
+        """Whether the last touch found that somebody took the shard over; asks no store."""
+        return self._lost.is_set()
+
+    def is_lost(self) -> bool:
+        """Ask the store whether somebody took the shard over; to be asked before results."""
+        if self._store.exists(self._next_uri):
+            self._lost.set()
+        return self.seems_lost
+
+    def release(self) -> None:
+        """Say that we no longer work on the shard."""
+        self._released.set()
+        self._thread.join()
+        try:
+            self._write(self._record.model_copy(update={"is_released": True}))
+        except RowError:
+            return  # others will find it stale
+
+    def _touch(self) -> None:
+        while not self._released.wait(TOUCH_EVERY_S):
+            try:
+                self._write(self._record)
+                self.is_lost()
+            except RowError:
+                continue  # the next one may get through, and if none does, the claim is stale
+
+    def _write(self, record: ClaimRecord) -> None:
+        self._store.write_bytes(self._uri, _encode(record), "application/json")
+
+
+@contextmanager
+def claim_shard(ledger: RunLedger, shard: int) -> Iterator[Claim | None]:
+    """Claim a shard while the body works on it.
+
+    Args:
+        ledger: the run.
+        shard: its number.
+
+    Yields:
+        The claim, or None where somebody else has a fresh one.
+
+    Raises:
+        RowError: the store cannot be asked.
+    """
+    claim = _take(ledger, shard)
+    try:
+        yield claim
+    finally:
+        if claim is not None:
+            claim.release()
+
+
+def holder_of(ledger: RunLedger, shard: int) -> str | None:
+    """Who has a fresh claim on a shard, in words, or None where it may be taken."""
+    for number in itertools.count(1):
+        uri = _claim_uri(ledger, shard, number)
+        if not ledger.store.exists(uri):
+            return None
+        holder = _holder(ledger, uri)
+        if holder and not ledger.store.exists(_claim_uri(ledger, shard, number + 1)):
+            return holder
+    raise AssertionError("claims have no end")
+
+
+def _take(ledger: RunLedger, shard: int) -> Claim | None:
+    record = ClaimRecord(owner=uuid.uuid4().hex, process=this_process())
+    for number in itertools.count(1):
+        uri = _claim_uri(ledger, shard, number)
+        if ledger.store.create_once(uri, _encode(record)):
+            return Claim(ledger, shard, number, record)
+        is_latest = not ledger.store.exists(_claim_uri(ledger, shard, number + 1))
+        if is_latest and _holder(ledger, uri):
+            return None
+    raise AssertionError("claims have no end")
+
+
+def _holder(ledger: RunLedger, uri: str) -> str | None:
+    """Who holds a claim, in words; None where it is over."""
+    try:
+        record = ClaimRecord.model_validate_json(ledger.store.read_bytes(uri)[0])
+    except (MissingError, ValidationError):
+        return None  # nobody who works on the shard left it like that
+    if record.is_released or record.process.is_dead():
+        return None
+    return None if _age_s(ledger, uri) > STALE_AFTER_S else str(record.process)
+
+
+def _age_s(ledger: RunLedger, uri: str) -> float:
+    """Seconds since the last touch, both ends told by the store."""
+    touched = ledger.store.head(uri).modified
+    return (_store_time(ledger) - touched).total_seconds()
+
+
+def _store_time(ledger: RunLedger) -> datetime:
+    """Now, as the store sees it: the time that it gives to an object written just now."""
+    uri = ledger.uri("claims", f"clock-{uuid.uuid4().hex}.json")
+    ledger.store.write_bytes(uri, b"{}")
+    try:
+        return ledger.store.head(uri).modified
+    finally:
+        ledger.store.delete(uri)
+
+
+def _claim_uri(ledger: RunLedger, shard: int, number: int) -> str:
+    return ledger.uri("claims", f"{shard:05d}.{number}.json")
+
+
+def _encode(record: ClaimRecord) -> bytes:
+    return record.model_dump_json().encode()

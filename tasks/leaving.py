@@ -1,0 +1,75 @@
+"""When to leave a shard before its end: a stop flag, a claim that was lost, a budget of minutes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from stylecore.batch.claims import Claim
+from stylecore.errors import RunStoppedError
+from tasks.stopping import stop_flag
+
+_GRACE_S: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The time that one start of a job may take: it ends by itself, and the next one goes on.
+
+    Attributes:
+        minutes: as the job has them; None: as many as it takes.
+        ends_at: seconds since 1970, on the clock that all processes of a machine share; no
+            picture is begun after that.
+    """
+
+    minutes: float | None = None
+    ends_at: float = float("inf")
+
+    @classmethod
+    def starting_now(cls, minutes: float | None) -> Budget:
+        """A budget of which nothing is used up yet."""
+        return cls() if minutes is None else cls(minutes, time.time() + 60 * minutes)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no picture may be begun any more."""
+        return time.time() >= self.ends_at
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether pictures that were begun in time are to be dropped, since they take too long."""
+        return time.time() >= self.ends_at + _GRACE_S
+
+
+class Leave:
+    """Tells the stations of one shard when to end.
+
+    Args:
+        session: whose stop flag counts.
+        budget: of the run.
+        claim: on the shard.
+    """
+
+    def __init__(self, session: str, budget: Budget, claim: Claim) -> None:
+        self.claim = claim
+        self._budget = budget
+        self._stop = stop_flag(session)
+
+    def was_asked_for(self) -> bool:
+        """Whether somebody set the stop flag."""
+        return self._stop.is_set()
+
+    def drops_pictures(self) -> bool:
+        """Whether pictures in the making are to be dropped."""
+        return self.was_asked_for() or self.claim.seems_lost or self._budget.is_overdrawn
+
+    def begins_another(self) -> bool:
+        """Whether there is time for another picture.
+
+        Raises:
+            RunStoppedError: not even for those in the making.
+        """
+        if self.drops_pictures():
+            raise RunStoppedError("the run was asked to stop")
+        return not self._budget.is_used_up

@@ -1,0 +1,28 @@
+"""Task: forget old runs of an output."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from stylecore.batch.pruning import prune_runs
+from tasks.storage import open_run
+
+
+@task(name="prune", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
+def prune_old_runs(run_uri: str, keep_days: int) -> list[str]:
+    """Remove old runs beside a run, and say which; safe to retry.
+
+    Args:
+        run_uri: the run that was just worked on, which stays.
+        keep_days: days without a write after which a run is removed.
+    """
+    log, removed = get_run_logger(), []
+    for uri in prune_runs(open_run(run_uri), keep_days, datetime.now(UTC)):
+        log.info("removed %s: not written to for %d days", uri, keep_days)
+        removed.append(uri)
+    log.info("removed %d runs; pictures stay", len(removed))
+    return removed

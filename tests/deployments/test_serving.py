@@ -1,0 +1,89 @@
+"""What the local stack serves, built without a server; secrets stay out of command lines."""
+
+from pathlib import Path
+
+import pytest
+from test_catalog import form_fields
+
+from deployments.environment import stack_environment
+from deployments.serving import uploads_deployment
+from deployments.stack_files import Credentials, Ports, write_credentials
+from deployments.stack_servers import prefect_server, receiver, runner, seaweed
+from stylecore.batch.inbox import UploadsJob
+
+JOB = UploadsJob(inbox_uri="s3://inbox", output_uri="s3://outbox", preset="fine")
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+
+
+def test_the_sweep_runs_every_minute_and_never_beside_another() -> None:
+    deployment = uploads_deployment(JOB)
+    assert f"{deployment.flow_name}/{deployment.name}" == "stylize-uploads/on-upload"
+    (schedule,) = deployment.schedules or []
+    assert (schedule.schedule.interval.total_seconds(), schedule.active) == (60, True)
+    assert deployment.concurrency_limit == 1
+    assert deployment.concurrency_options is not None
+    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+    assert UploadsJob.model_validate(deployment.parameters["job"]) == JOB
+
+
+def test_every_field_of_the_uploads_form_has_a_description_and_a_place() -> None:
+    fields = form_fields(uploads_deployment(JOB))
+    assert [name for name, field in fields if not field.get("description")] == []
+    assert [name for name, field in fields if "position" not in field] == []
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    (tmp_path / "s3").mkdir()
+    return write_credentials(tmp_path, Ports(20_000))
+
+
+def test_no_command_line_shows_a_secret(tmp_path: Path, credentials: Credentials) -> None:
+    ports = Ports(20_000)
+    specs = [
+        seaweed(tmp_path, ports, credentials, "the-token"),
+        prefect_server(tmp_path, ports, credentials),
+        runner(tmp_path, credentials, JOB),
+        receiver(tmp_path, ports, credentials, "s3://inbox", "the-token"),
+    ]
+    for spec in specs:
+        words = " ".join(spec.command)
+        assert "the-token" not in words
+        assert credentials.secret_key not in words
+        assert credentials.access_key not in words
+    for name in ("s3.json", "notification.toml"):
+        assert (tmp_path / "s3" / name).stat().st_mode & 0o777 == 0o600
+    assert [credentials.secret_key in spec.environment.values() for spec in specs] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_patience_with_all_processes_is_less_than_half_a_minute(
+    tmp_path: Path, credentials: Credentials
+) -> None:
+    ports = Ports(20_000)
+    specs = [
+        seaweed(tmp_path, ports, credentials, "t"),
+        prefect_server(tmp_path, ports, credentials),
+        runner(tmp_path, credentials, JOB),
+        receiver(tmp_path, ports, credentials, "s3://inbox", "t"),
+    ]
+    assert sum(spec.patience_s for spec in specs) <= 28
+
+
+def test_the_stack_knows_neither_the_users_credentials_nor_another_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "PREFECT_API_KEY", "STYLEBATCH_EVENT_TOKEN"):
+        monkeypatch.setenv(name, "somebody's")
+    environment = stack_environment({"AWS_ACCESS_KEY_ID": "ours"})
+    assert "somebody's" not in environment.values()
+    assert environment["AWS_ACCESS_KEY_ID"] == "ours"
+    assert "PATH" in environment
