@@ -144,6 +144,7 @@ def test_a_run_of_a_style_that_waits_waits_too(place: LocalInbox) -> None:
     waiting = find_work(store, place.job(), tries_again=True)
     assert (waiting.runs, list(waiting.waiting)) == ([], ["wave"])
     settings.write_text(right)
+    place.put_photographs("wave", 2)  # a run planned anew would have both
     assert find_work(store, place.job(), tries_again=True).runs == first
 
 
