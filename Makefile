@@ -46,7 +46,9 @@ check: $(STAMP) ## lint, format, types, import contracts, spelling
 	$(BIN)/codespell
 
 bench: $(STAMP) ## measure, and print the tables of docs/benchmarks.md
-	@for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python tests/benchmarks/bench_plan.py
+	@$(BIN)/python tests/benchmarks/bench_overhead.py
+	@$(BIN)/python tests/benchmarks/bench_optimizer.py --plot docs/images/objective.svg
 
 styles: $(STAMP) ## make the pictures of docs/styles.md again, half an hour on a CPU
 	@sed -n 's/^    stylebatch/stylebatch/p' docs/styles.md | PATH="$(BIN):$$PATH" sh -e
