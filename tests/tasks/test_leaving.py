@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -47,7 +48,7 @@ def at_photograph(invert: Invert, key: int, act: Callable[[], object]) -> None:
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     now = time.time()
-    monkeypatch.setattr("tasks.leaving.time.time", lambda: now + seconds)
+    monkeypatch.setattr("tasks.leaving.time", SimpleNamespace(time=lambda: now + seconds))
 
 
 def test_out_of_time_no_picture_is_begun_and_the_shard_is_free_for_the_next_start(
