@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -55,8 +56,11 @@ def test_stopping_ends_the_children_of_children_and_who_does_not_listen(
 
 
 def is_anybody_alive(folder: Path) -> bool:
-    found = processes_in(folder).values()
-    return any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found)
+    for process in processes_in(folder).values():
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def test_who_listens_is_not_waited_for_to_the_end_of_patience(
