@@ -99,6 +99,19 @@ def retry(run_uri: RunUri) -> None:
 
 
 @app.command()
+def verify(
+    run_uri: RunUri,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set what is not true back, to be made again.")
+    ] = False,
+) -> None:
+    """Read a run again: does every outcome have its picture, and do the totals add up?"""
+    from deployments.verifying import verify_run
+
+    raise typer.Exit(verify_run(run_uri, repair=repair))
+
+
+@app.command()
 def score(run_uri: RunUri) -> None:
     """Measure the pictures of a run: content, style, LPIPS, SSIM, PSNR, fdRL, swdL."""
     from deployments.comparing import score_pictures

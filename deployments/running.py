@@ -15,7 +15,7 @@ from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from tasks.closing import Summary, read_summary
 from tasks.preparing import prepare_run
-from tasks.runner_packages import check_runner
+from tasks.runner_checks import check_runner
 
 EXIT_DONE = 0
 EXIT_BROKEN = 1
@@ -33,7 +33,7 @@ def run_job(job: StylizeJob) -> int:
         JobError: the request is wrong; Prefect was not even imported.
     """
     check_server()
-    check_runner(job.runner)
+    check_runner(job.runner, job.runner_address)
     ledger = prepare_run(Store(), job)
     pending = ledger.pending_shards()
     summary = None if pending else read_summary(ledger)

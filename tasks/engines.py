@@ -19,7 +19,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from stylecore.config import RunnerName, StylizeJob
 from stylecore.errors import JobError
 from tasks.devices import num_devices, num_gpus
-from tasks.runner_packages import check_runner
+from tasks.runner_checks import check_runner
 
 _LOOPBACK: Final = "127.0.0.1"
 _RAY_STORE_BYTES: Final = 100 * 1024**2  # task runs pass words, not pictures
@@ -66,7 +66,7 @@ def open_engine(place: Place) -> Iterator[Engine]:
     Raises:
         JobError: it is not installed, or its cluster does not answer.
     """
-    check_runner(place.runner)
+    check_runner(place.runner, place.runner_address)
     engine = {"threads": _threads, "dask": _dask, "ray": _ray}[place.runner](place)
     where = place.runner_address or "this machine"
     try:

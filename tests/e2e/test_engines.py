@@ -1,7 +1,7 @@
 """The same job on threads, Dask and Ray: the same pictures, the same ledger; and it can be left."""
 
-import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -96,13 +96,14 @@ def dask_cluster(folder: Path) -> Iterator[str]:
         process(folder, "-m", "dask", *worker, "--name", "one"),
         process(folder, "-m", "dask", *worker, "--name", "two"),
     ):
+        wait_until(lambda: answers(port))
         yield address
 
 
 @contextmanager
 def ray_cluster(folder: Path) -> Iterator[str]:
     """A head node of two cores."""
-    (port,) = free_ports(1)
+    port, client_port, agent_port = free_ports(3)
     start = ["start", "--head", "--block", "--node-ip-address", "127.0.0.1", "--port", str(port)]
     limits = [
         "--num-cpus",
@@ -181,6 +182,11 @@ def test_an_interrupted_run_on_a_cluster_stops_computing_and_goes_on_later(
         assert not list(output.glob("images/**/*.jpg"))
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as door:
+        return door.connect_ex(("127.0.0.1", port)) == 0
+
+
 def wait_until(is_so: Any, client: subprocess.Popen[str] | None = None) -> None:
     deadline = time.monotonic() + WAIT_S
     while not is_so():
@@ -189,13 +195,13 @@ def wait_until(is_so: Any, client: subprocess.Popen[str] | None = None) -> None:
         time.sleep(0.1)
 
 
-def test_a_cluster_that_does_not_answer_is_a_sentence(
-    bucket: LocalBucket, prefect_url: str
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_cluster_that_does_not_answer_is_a_wrong_request(
+    bucket: LocalBucket, prefect_url: str, runner: str
 ) -> None:
     (port,) = free_ports(1)
-    address = f"tcp://127.0.0.1:{port}"
-    answer = run(bucket, prefect_url, "nowhere", "--runner", "dask", "--runner-address", address)
-    assert answer.code != 0
-    assert f"runner dask on {address} does not start" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert os.listdir(bucket.folder / "nowhere") == ["runs"]
+    address = f"127.0.0.1:{port}"
+    answer = run(bucket, prefect_url, "nowhere", "--runner", runner, "--runner-address", address)
+    assert (answer.code, answer.stdout) == (2, "")
+    assert f"runner_address {address}: the {runner} cluster does not answer" in answer.stderr
+    assert not (bucket.folder / "nowhere").exists()
