@@ -126,6 +126,10 @@ def _dask(place: Place) -> Engine:
 
 
 def _ray(place: Place) -> Engine:
+    if place.runner_address is None:
+        # Ray's one way to listen on the loopback only; it is read when ray is imported, in all of
+        # the cluster's processes.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
     from prefect_ray import RayTaskRunner
     from prefect_ray.context import remote_options
@@ -134,14 +138,13 @@ def _ray(place: Place) -> Engine:
         "num_cpus": _local_width(place),
         "include_dashboard": False,
         "object_store_memory": _RAY_STORE_BYTES,
-        "_node_ip_address": _LOOPBACK,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
     }
     runner = (
         RayTaskRunner(address=place.runner_address)
         if place.runner_address
-        else RayTaskRunner(init_kwargs=local)
+        else RayTaskRunner(address="local", init_kwargs=local)  # not one that happens to run here
     )
 
     def width() -> int:

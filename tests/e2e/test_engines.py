@@ -23,6 +23,7 @@ WAIT_S = 240
 CLUSTER = {
     "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens on the loopback only
     "OMP_NUM_THREADS": "1",
 }
 
@@ -104,16 +105,21 @@ def dask_cluster(folder: Path) -> Iterator[str]:
 def ray_cluster(folder: Path) -> Iterator[str]:
     """A head node of two cores."""
     port, client_port, agent_port = free_ports(3)
-    start = ["start", "--head", "--block", "--node-ip-address", "127.0.0.1", "--port", str(port)]
-    limits = [
-        "--num-cpus",
-        "2",
-        "--include-dashboard",
-        "false",
-        "--object-store-memory",
-        "100000000",
-    ]
-    with process(folder, "-m", "ray.scripts.scripts", *start, *limits):
+    options = {
+        "--node-ip-address": "127.0.0.1",
+        "--num-cpus": 2,
+        "--include-dashboard": "false",
+        "--object-store-memory": 100_000_000,
+        "--port": port,
+        "--ray-client-server-port": client_port,
+        "--dashboard-agent-listen-port": agent_port,
+        "--min-worker-port": 0,
+        "--max-worker-port": 0,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    log = folder / "cluster.log"
+    with process(folder, "-m", "ray.scripts.scripts", "start", "--head", "--block", *words):
+        wait_until(lambda: "runtime started" in log.read_text())
         yield f"127.0.0.1:{port}"
 
 
@@ -149,7 +155,8 @@ def test_a_cluster_that_is_there_is_used_and_no_shard_is_done_twice(
     with CLUSTERS[runner](bucket.folder) as address:
         options = ("--runner", runner, "--runner-address", address)
         answer = run(bucket, prefect_url, "there", *options, "--set", "limits.rows_per_shard=1")
-    assert (answer.code, answer.lines[0]) == (3, f"made {PHOTOGRAPHS - 1}, skipped 0, failed 1")
+    assert answer.code == 3, answer
+    assert answer.lines[0] == f"made {PHOTOGRAPHS - 1}, skipped 0, failed 1"
     claims = sorted(path.name for path in (bucket.folder / "there").glob("runs/*/claims/*"))
     assert claims == [f"{number:05d}.1.json" for number in range(PHOTOGRAPHS)]
 
