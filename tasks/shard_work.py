@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -27,6 +28,7 @@ from tasks.leaving import Budget, Leave
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
+from tasks.server_limit import server_slot
 from tasks.shard_book import ShardBook, refinement_figures, score_figures
 from tasks.stopping import heeding_stop_signs
 
@@ -132,7 +134,8 @@ def _make_rows(
         on_picture=line.save_step,
         should_stop=leave.drops_pictures,
     )
-    with open_painter(ledger.store, job, style, watch) as painter:
+    slot = nullcontext() if job.method == "identity" else server_slot(watch.check_stop)
+    with slot, open_painter(ledger.store, job, style, watch) as painter:
         if painter.inputs_digest != ledger.record.inputs_digest:
             raise JobError(
                 "the network's weights or the picture to start from changed after the run was "
