@@ -16,6 +16,7 @@ import typer
 
 from deployments.console import complain
 from deployments.environment import wants_traceback
+from deployments.run_commands import add_run_commands
 from deployments.stack_commands import add_stack_commands
 from stylecore.errors import JobError, StylebatchError
 
@@ -60,7 +61,6 @@ SaveEvery = Annotated[
     int | None,
     typer.Option(help="Write an intermediate picture after every so many evaluations."),
 ]
-RunUri = Annotated[str, typer.Argument(help="<output>/runs/<run id>, as `run` prints it last.")]
 
 
 def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) -> None:
@@ -150,55 +150,7 @@ def image(
     make_image(request, mask or [], as_json=as_json)
 
 
-@app.command()
-def status(run_uri: RunUri) -> None:
-    """Tell how far a run is, from its ledger."""
-    from deployments.inspecting import show_status
-
-    show_status(run_uri)
-
-
-@app.command()
-def report(run_uri: RunUri) -> None:
-    """Write a run's summary and report again from its results."""
-    from deployments.inspecting import write_report
-
-    write_report(run_uri)
-
-
-@app.command()
-def retry(run_uri: RunUri) -> None:
-    """Make the failed rows of a run again, and whatever it left undone."""
-    from deployments.running import retry_failed
-
-    raise typer.Exit(retry_failed(run_uri))
-
-
-@app.command()
-def score(run_uri: RunUri) -> None:
-    """Measure the pictures of a run: content, style, LPIPS, SSIM, PSNR, fdRL, swdL."""
-    from deployments.comparing import score_pictures
-
-    raise typer.Exit(score_pictures(run_uri))
-
-
-@app.command()
-def compare(
-    run_a: RunUri,
-    run_b: RunUri,
-    output: Annotated[
-        str | None, typer.Option(help="Folder for compare.json and the page to vote on.")
-    ] = None,
-    votes: Annotated[
-        list[str] | None, typer.Option(help="File of votes to sum up; repeat for more.")
-    ] = None,
-) -> None:
-    """Compare two runs picture by picture, or sum up the votes on them."""
-    from deployments.comparing import compare_pictures, sum_up_votes
-
-    if votes:
-        raise typer.Exit(sum_up_votes(run_a, run_b, votes, output))
-    raise typer.Exit(compare_pictures(run_a, run_b, output))
+add_run_commands(app)
 
 
 @train.command()
@@ -240,24 +192,42 @@ def refiner(
 @app.command()
 def deploy(
     nightly: Annotated[
-        Path | None, typer.Option(help="Job file of the nightly run; without it, it is paused.")
+        Path | None,
+        typer.Option(help="Job file of the nightly run; without it, it has no schedule."),
     ] = None,
     cron: Annotated[
         str | None, typer.Option(help="When the nightly run is started; default: '0 2 * * *'.")
     ] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="Time zone of --cron, such as Europe/Berlin; default: UTC.")
+        str | None,
+        typer.Option(help="Time zone of the hours, such as Europe/Berlin; default: UTC."),
     ] = None,
     keep_days: Annotated[
         int | None,
         typer.Option(min=1, help="Days after which the nightly run removes old runs/, no images/."),
     ] = None,
+    expect_by: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Tell of a night that is not done by then.")
+    ] = None,
+    uploads: Annotated[
+        Path | None, typer.Option(help="File with inbox_uri, output_uri and so on: watch an inbox.")
+    ] = None,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST=N", help="Devices of a host; default: those of this one."),
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="Notification block that is told what went wrong."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
-    """Register the deployments with the server at PREFECT_API_URL."""
-    from deployments.deploying import deploy_catalog
+    """Register deployments, limits and automations with the server at PREFECT_API_URL."""
+    from deployments import deploying
 
-    options = {"cron": cron, "timezone": timezone, "keep_days": keep_days}
-    deploy_catalog(nightly, options)
+    own = {"cron": cron, "timezone": timezone, "keep_days": keep_days, "expect_by": expect_by}
+    request = deploying.read_request(nightly, own, uploads, gpus or [], notify)
+    deploying.deploy(request, is_dry_run=dry_run)
 
 
 @app.command()
