@@ -71,3 +71,8 @@ def state(url: str, run_id: str) -> dict[str, Any]:
     answer = httpx.get(f"{url}/flow_runs/{run_id}", timeout=30).raise_for_status()
     found: dict[str, Any] = answer.json()["state"]
     return found
+
+
+def has_ended(url: str, run_id: str) -> bool:
+    """Whether a run is over, however it ended."""
+    return state(url, run_id)["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
