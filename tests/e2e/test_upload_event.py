@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ UPLOADS = "stylize-uploads/on-upload"
 def emit(url: str) -> None:
     """What anything that speaks to the server's API sends."""
     event = {
+        "id": str(uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
         "event": "stylebatch.upload",
         "resource": {"prefect.resource.id": "inbox.somebody"},
