@@ -21,10 +21,12 @@ from flows.compare_runs import compare_runs
 from flows.retry_run import retry_run
 from flows.score_run import score_run
 from flows.stylize_manifest import stylize_manifest
+from flows.stylize_shards import stylize_shards
 from flows.stylize_uploads import stylize_uploads
 from flows.train_refiner import train_refiner
 from stylecore.batch.inbox import UploadsJob
 from stylecore.config import StylizeJob
+from tasks.child_runs import DEPLOYMENT as CHILD
 
 WORK_POOL: Final = "stylebatch"
 TAG: Final = "stylebatch"
@@ -68,13 +70,13 @@ EVERYTHING: Final = Occasions(
 
 
 def catalog(occasions: Occasions) -> list[RunnerDeployment]:
-    """The deployments: those that start by themselves, then those that a person starts."""
+    """The deployments: those of a schedule, those that a person starts, and those of other runs."""
     found = [nightly_deployment(occasions.nightly)]
     if occasions.nightly.expect_cron is not None:
         found.append(_check(occasions.nightly, occasions.nightly.expect_cron))
     if occasions.uploads is not None:
         found.append(uploads_deployment(occasions.uploads))
-    return [*found, *_on_demand()]
+    return [*found, *_on_demand(), _child()]
 
 
 def nightly_deployment(nightly: Nightly) -> RunnerDeployment:
@@ -136,6 +138,13 @@ def _on_demand() -> list[RunnerDeployment]:
         (compare_runs, "Compare two runs picture by picture, and make a page to vote on."),
     ]
     return [_deploy(flow, "on-demand", text) for flow, text in described]
+
+
+def _child() -> RunnerDeployment:
+    name = CHILD.partition("/")[2]
+    return _deploy(
+        stylize_shards, name, "Work on a part of a large run; such runs start it by themselves."
+    )
 
 
 def _deploy(flow: Flow[..., Any], name: str, description: str, **more: Any) -> RunnerDeployment:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deployments.console import complain
 from deployments.environment import wants_traceback
-from deployments.run_commands import add_run_commands
+from deployments.job_commands import add_job_commands
+from deployments.options import (
+    Assignments,
+    MaxSide,
+    PresetName,
+    RefinerUri,
+    RunUri,
+    SaveEvery,
+    assignments_of,
+)
 from deployments.stack_commands import add_stack_commands
 from stylecore.errors import JobError, StylebatchError
-
-if TYPE_CHECKING:
-    from stylecore.config import StylizeJob
 
 app = typer.Typer(
     name="stylebatch",
@@ -38,89 +43,8 @@ train = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(train, name="train")
+add_job_commands(app)
 add_stack_commands(app)
-
-PresetName = Annotated[str | None, typer.Option("--preset", help="draft, standard or fine.")]
-MaxSide = Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
-]
-JobFile = Annotated[Path | None, typer.Argument(help="YAML file with the fields of a job.")]
-Manifest = Annotated[
-    str | None, typer.Option(help="Manifest (.parquet .jsonl .csv .txt, .gz), or a prefix.")
-]
-Allowed = Annotated[
-    list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
-]
-RefinerUri = Annotated[
-    str | None,
-    typer.Option(help="Refiner that `train refiner` wrote, or per-image: makes it more lifelike."),
-]
-SaveEvery = Annotated[
-    int | None,
-    typer.Option(help="Write an intermediate picture after every so many evaluations."),
-]
-
-
-def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) -> None:
-    """Add a command that takes a whole job: as a file, as options, or both."""
-
-    @app.command(name, help=help_text)
-    def command(
-        job: JobFile = None,
-        manifest: Manifest = None,
-        style: Annotated[
-            list[str] | None, typer.Option(help="Painting; repeat for several styles.")
-        ] = None,
-        output: Annotated[str | None, typer.Option(help="Folder for pictures and runs.")] = None,
-        preset: PresetName = None,
-        max_side_px: MaxSide = None,
-        method: Annotated[str | None, typer.Option(help="optimize or identity.")] = None,
-        allow: Allowed = None,
-        new_run: Annotated[
-            bool, typer.Option("--new-run", help="Another run of the same job.")
-        ] = False,
-        refine: RefinerUri = None,
-        save_every: SaveEvery = None,
-        set_: Assignments = None,
-    ) -> None:
-        from deployments.requests import build_job, new_run_key
-
-        options = {
-            "manifest_uri": manifest,
-            "styles": style,
-            "output_uri": output,
-            "preset": preset,
-            "max_side_px": max_side_px,
-            "method": method,
-            "allow": allow,
-            "refine": refine,
-            "run_key": new_run_key() if new_run else None,
-        }
-        raise typer.Exit(act(build_job(job, options, _assignments(set_, save_every))))
-
-
-def _assignments(given: list[str] | None, save_every: int | None) -> list[str]:
-    """``--set`` with the one option that is a field of a field."""
-    own = [] if save_every is None else [f"output.save_every={save_every}"]
-    return [*own, *(given or [])]
-
-
-def _run(job: StylizeJob) -> int:
-    from deployments.running import run_job
-
-    return run_job(job)
-
-
-def _plan(job: StylizeJob) -> int:
-    from deployments.inspecting import show_plan
-
-    return show_plan(job)
-
-
-_job_command("run", "Stylize every photograph of a manifest; prints the run's URI last.", _run)
-_job_command("plan", "Say what `run` would do: rows, shards, duplicates, rejects, time.", _plan)
 
 
 @app.command()
@@ -146,11 +70,72 @@ def image(
 
     options = image_options(content, styles, output)
     options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed, "refine": refine}
-    request = build_job(None, options, _assignments(set_, save_every))
+    request = build_job(None, options, assignments_of(set_, save_every))
     make_image(request, mask or [], as_json=as_json)
 
 
-add_run_commands(app)
+@app.command()
+def status(run_uri: RunUri) -> None:
+    """Tell how far a run is, from its ledger."""
+    from deployments.inspecting import show_status
+
+    show_status(run_uri)
+
+
+@app.command()
+def report(run_uri: RunUri) -> None:
+    """Write a run's summary and report again from its results."""
+    from deployments.inspecting import write_report
+
+    write_report(run_uri)
+
+
+@app.command()
+def retry(run_uri: RunUri) -> None:
+    """Make the failed rows of a run again, and whatever it left undone."""
+    from deployments.running import retry_failed
+
+    raise typer.Exit(retry_failed(run_uri))
+
+
+@app.command()
+def verify(
+    run_uri: RunUri,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set what is not true back, to be made again.")
+    ] = False,
+) -> None:
+    """Read a run again: does every outcome have its picture, and do the totals add up?"""
+    from deployments.verifying import verify_run
+
+    raise typer.Exit(verify_run(run_uri, repair=repair))
+
+
+@app.command()
+def score(run_uri: RunUri) -> None:
+    """Measure the pictures of a run: content, style, LPIPS, SSIM, PSNR, fdRL, swdL."""
+    from deployments.comparing import score_pictures
+
+    raise typer.Exit(score_pictures(run_uri))
+
+
+@app.command()
+def compare(
+    run_a: RunUri,
+    run_b: RunUri,
+    output: Annotated[
+        str | None, typer.Option(help="Folder for compare.json and the page to vote on.")
+    ] = None,
+    votes: Annotated[
+        list[str] | None, typer.Option(help="File of votes to sum up; repeat for more.")
+    ] = None,
+) -> None:
+    """Compare two runs picture by picture, or sum up the votes on them."""
+    from deployments.comparing import compare_pictures, sum_up_votes
+
+    if votes:
+        raise typer.Exit(sum_up_votes(run_a, run_b, votes, output))
+    raise typer.Exit(compare_pictures(run_a, run_b, output))
 
 
 @train.command()

@@ -17,6 +17,7 @@ from stylecore.stylizer import StylePainting, Stylizer, StylizerInputs, build_st
 from tasks.devices import device_slot
 from tasks.input_files import digest_inputs, read_input_files
 from tasks.preparing import decode_limits
+from tasks.server_limit import server_slot
 from tasks.style_files import decode_style, read_style_files, style_digest
 
 
@@ -67,7 +68,7 @@ def open_painter(
     if job.method == "identity":
         yield Painter(build_stylizer(job, style.paintings, watch=watch))
         return
-    with device_slot(job.device) as device:
+    with server_slot(watch.check_stop), device_slot(job.device, watch.check_stop) as device:
         here = job.model_copy(update={"device": device})
         files = read_input_files(store, job)
         init = None

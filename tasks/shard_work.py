@@ -28,6 +28,7 @@ from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
 from tasks.shard_book import ShardBook, refinement_figures, score_figures
+from tasks.stopping import heeding_stop_signs
 
 _WRITERS: Final = 2
 _UNWRITTEN: Final = 4
@@ -46,6 +47,7 @@ class ShardRequest:
     """Which shard to work on, in words that fit into a task run's parameters.
 
     ``session`` names this attempt at the run: its stop flag, and its listing of pictures.
+    ``signs`` are the sessions of other processes whose stop sign ends the work.
     """
 
     run_uri: str
@@ -54,6 +56,7 @@ class ShardRequest:
     retry: Retry = "no"
     device: str = "auto"
     budget: Budget = Budget()
+    signs: tuple[str, ...] = ()
 
 
 def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 1) -> Tally | None:
@@ -71,7 +74,8 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
     """
-    with claim_shard(ledger, request.number) as claim:
+    look_out = heeding_stop_signs(ledger, request.session, request.signs)
+    with look_out, claim_shard(ledger, request.number) as claim:
         if claim is None:
             return None
         shard = _shard_to_do(ledger, request)

@@ -11,6 +11,7 @@ from deployments.nightly import Nightly
 from stylecore.batch.inbox import UploadsJob
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
+from tasks.child_runs import DEPLOYMENT as CHILD
 
 INBOX = UploadsJob(inbox_uri="s3://inbox", output_uri="s3://outbox", preset="fine")
 JOB = StylizeJob(manifest_uri="s3://in/", output_uri="s3://out", preset="draft")
@@ -37,13 +38,15 @@ def test_what_is_not_asked_for_is_not_there_and_what_a_person_starts_always_is()
     on_demand = {
         f"{flow}/on-demand" for flow in ("train-refiner", "retry-run", "score-run", "compare-runs")
     }
-    assert set(names(Occasions())) == {"stylize-manifest/nightly", *on_demand}
+    always = {"stylize-manifest/nightly", "stylize-shards/child", *on_demand}
+    assert set(names(Occasions())) == always
     more = {"stylize-uploads/on-upload", "check-nightly/by-hour"}
     assert set(names(EVERYTHING)) == {*names(Occasions()), *more}
 
 
 def test_every_field_of_every_run_form_has_a_description_and_a_place() -> None:
-    fields = [field for deployment in catalog(EVERYTHING) for field in form_fields(deployment)]
+    forms = [one for one in catalog(EVERYTHING) if one.full_name != CHILD]  # for runs, not people
+    fields = [field for deployment in forms for field in form_fields(deployment)]
     assert len(fields) > 60
     assert [name for name, field in fields if not field.get("description")] == []
     assert [name for name, field in fields if "position" not in field] == []
@@ -62,6 +65,8 @@ def test_every_deployment_says_what_it_does_and_is_of_this_version_in_the_work_p
 
 def test_places_in_a_form_are_unique_within_a_model() -> None:
     for deployment in catalog(EVERYTHING):
+        if deployment.full_name == CHILD:
+            continue
         for name, model in deployment._parameter_openapi_schema.definitions.items():
             places = [field["position"] for field in model["properties"].values()]
             assert len(set(places)) == len(places), name
