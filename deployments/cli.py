@@ -177,24 +177,42 @@ def refiner(
 @app.command()
 def deploy(
     nightly: Annotated[
-        Path | None, typer.Option(help="Job file of the nightly run; without it, it is paused.")
+        Path | None,
+        typer.Option(help="Job file of the nightly run; without it, it has no schedule."),
     ] = None,
     cron: Annotated[
         str | None, typer.Option(help="When the nightly run is started; default: '0 2 * * *'.")
     ] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="Time zone of --cron, such as Europe/Berlin; default: UTC.")
+        str | None,
+        typer.Option(help="Time zone of the hours, such as Europe/Berlin; default: UTC."),
     ] = None,
     keep_days: Annotated[
         int | None,
         typer.Option(min=1, help="Days after which the nightly run removes old runs/, no images/."),
     ] = None,
+    expect_by: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Tell of a night that is not done by then.")
+    ] = None,
+    uploads: Annotated[
+        Path | None, typer.Option(help="File with inbox_uri, output_uri and so on: watch an inbox.")
+    ] = None,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST=N", help="Devices of a host; default: those of this one."),
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="Notification block that is told what went wrong."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
-    """Register the deployments with the server at PREFECT_API_URL."""
-    from deployments.deploying import deploy_catalog
+    """Register deployments, limits and automations with the server at PREFECT_API_URL."""
+    from deployments import deploying
 
-    options = {"cron": cron, "timezone": timezone, "keep_days": keep_days}
-    deploy_catalog(nightly, options)
+    own = {"cron": cron, "timezone": timezone, "keep_days": keep_days, "expect_by": expect_by}
+    request = deploying.read_request(nightly, own, uploads, gpus or [], notify)
+    deploying.deploy(request, is_dry_run=dry_run)
 
 
 @app.command()
