@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployments.console import say
 from deployments.environment import check_server, prepare_prefect, server_url
+from deployments.hosts import devices_here
 from deployments.nightly import Nightly
 from deployments.requests import build_job, build_request
 from stylecore.batch.inbox import UploadsJob, check_uploads_job
@@ -123,7 +124,7 @@ def deploy(request: DeployRequest, *, is_dry_run: bool) -> None:
     from prefect.client.orchestration import get_client
 
     from deployments.catalog import Occasions, catalog
-    from deployments.reconciling import Wanted, devices_here, reconcile
+    from deployments.reconciling import Wanted, reconcile
 
     occasions = Occasions(request.nightly, request.uploads)
     with get_client(sync_client=True) as client:

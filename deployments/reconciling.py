@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -67,13 +66,6 @@ def reconcile(client: SyncPrefectClient, wanted: Wanted, *, is_dry_run: bool) ->
         for change in sorted(changes, key=_turn):
             registry.apply(change)
     return changes
-
-
-def devices_here() -> dict[str, int]:
-    """This host and the number of its CUDA devices; the CPU is one."""
-    import torch
-
-    return {socket.gethostname(): torch.cuda.device_count() or 1}
 
 
 def _known(wanted: Wanted) -> list[Thing]:

@@ -12,7 +12,8 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Crashed
 
 from deployments.catalog import Occasions, catalog
-from deployments.reconciling import Wanted, devices_here, reconcile
+from deployments.hosts import devices_here
+from deployments.reconciling import Wanted, reconcile
 
 if TYPE_CHECKING:
     from uuid import UUID

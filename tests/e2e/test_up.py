@@ -9,10 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import registrations
 import s3fs
 from PIL import Image
 from sample_images import GREAT_WAVE, make_photographs
 from stacks import LocalStack, free_port_base, processes_in, run_stack, wait_until
+
+from tasks.server_limit import limit_name
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -81,6 +84,19 @@ def test_the_screen_names_addresses_and_the_credentials_are_private(stack: Local
         assert page.status == 200
     commands = " ".join(processes_in(stack.home))
     assert keys["secret_key"] not in commands
+
+
+def test_the_server_has_this_machines_limit_and_marks_dead_runs(stack: LocalStack) -> None:
+    url = stack.credentials["prefect_api_url"]
+    assert registrations.limits(url).keys() == {limit_name()}
+    assert registrations.automations(url) == {
+        "stylebatch: a dead run is marked as crashed",
+        "stylebatch: an upload starts a sweep",
+    }
+    sweep = registrations.deployment(url, "stylize-uploads/on-upload")
+    assert (sweep["work_pool_name"], sweep["job_variables"]) == (None, {})
+    assert [one["schedule"]["interval"] for one in sweep["schedules"]] == [60]
+    assert registrations.deployment(url, "stylize-manifest/nightly")["schedules"] == []
 
 
 def test_what_the_receiver_misses_the_sweep_finds(stack: LocalStack) -> None:

@@ -1,0 +1,25 @@
+"""How many devices this host is said to have."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from deployments import hosts
+
+
+def test_a_host_without_a_driver_has_one_device_and_nothing_is_started_to_count_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosts, "_DRIVERS", ("/dev/none",))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert hosts.devices_here() == {socket.gethostname(): 1}
+
+
+def test_a_host_with_a_driver_has_as_many_as_torch_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_DRIVERS", (str(tmp_path),))
+    assert hosts.devices_here() == {socket.gethostname(): torch.cuda.device_count() or 1}
