@@ -21,14 +21,15 @@ DEBIAN = "/usr/lib/postgresql/*/bin"
 
 @contextmanager
 def run_postgresql() -> Iterator[str]:
-    """Run a server with an empty database; yields its URL as Prefect wants it."""
+    """Run a server with an empty database of a plain user; yields its URL as Prefect wants it."""
     (port,) = free_ports(1)
     owner, password = _owner(), secrets.token_hex(16)
     # Not below pytest's folder, which only its own user may enter: PostgreSQL refuses to be root.
     folder = Path(tempfile.mkdtemp(prefix="stylebatch-postgresql-"))
     shutil.chown(folder, owner)
     try:
-        _make_cluster(folder, owner, password)
+        cluster = ["-D", str(folder / "data"), "-U", owner, "--auth-local=peer"]
+        _run(owner, folder, "initdb", *cluster, "--auth-host=scram-sha-256", "--no-sync")
         arguments = ["-D", str(folder / "data"), "-k", str(folder), "-p", str(port)]
         with (folder / "postgresql.log").open("wb") as log:
             process = subprocess.Popen(
@@ -40,7 +41,11 @@ def run_postgresql() -> Iterator[str]:
             )
         try:
             _wait_until_ready(port, process, folder / "postgresql.log")
-            yield f"postgresql+asyncpg://prefect:{password}@127.0.0.1:{port}/postgres"
+            here = ("-h", str(folder), "-p", str(port))
+            role = f"CREATE ROLE prefect LOGIN PASSWORD '{password}'"
+            _run(owner, folder, "psql", "-q", *here, "-d", "postgres", text=role)
+            _run(owner, folder, "createdb", *here, "--owner", "prefect", "prefect")
+            yield f"postgresql+asyncpg://prefect:{password}@127.0.0.1:{port}/prefect"
         finally:
             stop(process)  # SIGINT: it rolls back what is open and ends
     finally:
@@ -52,23 +57,12 @@ def _owner() -> str:
     return pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "postgres"
 
 
-def _make_cluster(folder: Path, owner: str, password: str) -> None:
-    secret = folder / "password"
-    secret.write_text(password)
-    shutil.chown(secret, owner)
-    command = [
-        _program("initdb"),
-        "-D",
-        str(folder / "data"),
-        "-U",
-        "prefect",
-        "-A",
-        "scram-sha-256",
-    ]
+def _run(owner: str, folder: Path, program: str, *arguments: str, text: str = "") -> None:
     done = subprocess.run(
-        [*command, f"--pwfile={secret}", "--encoding=UTF8", "--no-sync"],
+        [_program(program), *arguments],
         cwd=folder,
         user=owner,
+        input=text,
         capture_output=True,
         text=True,
         check=False,
