@@ -11,7 +11,7 @@ MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all programs check bench styles golden-update clean
+.PHONY: help setup demo test test-all programs check bench styles golden-update prefect-yaml clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -64,6 +64,10 @@ styles: $(STAMP) ## make the pictures of docs/styles.md again, half an hour on a
 
 golden-update: $(STAMP) ## rewrite the golden images; say why in CHANGELOG.md
 	$(BIN)/pytest tests/golden --golden-update
+
+prefect-yaml: $(STAMP) ## write deployments/prefect.yaml again, from the catalog
+	$(BIN)/python -m deployments.prefect_yaml >deployments/prefect.yaml.draft
+	@mv deployments/prefect.yaml.draft deployments/prefect.yaml
 
 clean: ## remove caches and demo-output, but not .venv
 	rm -rf demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

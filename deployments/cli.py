@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deployments.console import complain
 from deployments.environment import wants_traceback
+from deployments.job_commands import add_job_commands
+from deployments.options import (
+    Assignments,
+    MaxSide,
+    PresetName,
+    RefinerUri,
+    RunUri,
+    SaveEvery,
+    assignments_of,
+)
 from deployments.stack_commands import add_stack_commands
 from stylecore.errors import JobError, StylebatchError
-
-if TYPE_CHECKING:
-    from stylecore.config import StylizeJob
 
 app = typer.Typer(
     name="stylebatch",
@@ -37,90 +43,8 @@ train = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(train, name="train")
+add_job_commands(app)
 add_stack_commands(app)
-
-PresetName = Annotated[str | None, typer.Option("--preset", help="draft, standard or fine.")]
-MaxSide = Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Any setting, such as optimize.tv_weight=1."),
-]
-JobFile = Annotated[Path | None, typer.Argument(help="YAML file with the fields of a job.")]
-Manifest = Annotated[
-    str | None, typer.Option(help="Manifest (.parquet .jsonl .csv .txt, .gz), or a prefix.")
-]
-Allowed = Annotated[
-    list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
-]
-RefinerUri = Annotated[
-    str | None,
-    typer.Option(help="Refiner that `train refiner` wrote, or per-image: makes it more lifelike."),
-]
-SaveEvery = Annotated[
-    int | None,
-    typer.Option(help="Write an intermediate picture after every so many evaluations."),
-]
-RunUri = Annotated[str, typer.Argument(help="<output>/runs/<run id>, as `run` prints it last.")]
-
-
-def _job_command(name: str, help_text: str, act: Callable[[StylizeJob], int]) -> None:
-    """Add a command that takes a whole job: as a file, as options, or both."""
-
-    @app.command(name, help=help_text)
-    def command(
-        job: JobFile = None,
-        manifest: Manifest = None,
-        style: Annotated[
-            list[str] | None, typer.Option(help="Painting; repeat for several styles.")
-        ] = None,
-        output: Annotated[str | None, typer.Option(help="Folder for pictures and runs.")] = None,
-        preset: PresetName = None,
-        max_side_px: MaxSide = None,
-        method: Annotated[str | None, typer.Option(help="optimize or identity.")] = None,
-        allow: Allowed = None,
-        new_run: Annotated[
-            bool, typer.Option("--new-run", help="Another run of the same job.")
-        ] = False,
-        refine: RefinerUri = None,
-        save_every: SaveEvery = None,
-        set_: Assignments = None,
-    ) -> None:
-        from deployments.requests import build_job, new_run_key
-
-        options = {
-            "manifest_uri": manifest,
-            "styles": style,
-            "output_uri": output,
-            "preset": preset,
-            "max_side_px": max_side_px,
-            "method": method,
-            "allow": allow,
-            "refine": refine,
-            "run_key": new_run_key() if new_run else None,
-        }
-        raise typer.Exit(act(build_job(job, options, _assignments(set_, save_every))))
-
-
-def _assignments(given: list[str] | None, save_every: int | None) -> list[str]:
-    """``--set`` with the one option that is a field of a field."""
-    own = [] if save_every is None else [f"output.save_every={save_every}"]
-    return [*own, *(given or [])]
-
-
-def _run(job: StylizeJob) -> int:
-    from deployments.running import run_job
-
-    return run_job(job)
-
-
-def _plan(job: StylizeJob) -> int:
-    from deployments.inspecting import show_plan
-
-    return show_plan(job)
-
-
-_job_command("run", "Stylize every photograph of a manifest; prints the run's URI last.", _run)
-_job_command("plan", "Say what `run` would do: rows, shards, duplicates, rejects, time.", _plan)
 
 
 @app.command()
@@ -146,7 +70,7 @@ def image(
 
     options = image_options(content, styles, output)
     options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed, "refine": refine}
-    request = build_job(None, options, _assignments(set_, save_every))
+    request = build_job(None, options, assignments_of(set_, save_every))
     make_image(request, mask or [], as_json=as_json)
 
 
@@ -172,6 +96,19 @@ def retry(run_uri: RunUri) -> None:
     from deployments.running import retry_failed
 
     raise typer.Exit(retry_failed(run_uri))
+
+
+@app.command()
+def verify(
+    run_uri: RunUri,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set what is not true back, to be made again.")
+    ] = False,
+) -> None:
+    """Read a run again: does every outcome have its picture, and do the totals add up?"""
+    from deployments.verifying import verify_run
+
+    raise typer.Exit(verify_run(run_uri, repair=repair))
 
 
 @app.command()
@@ -240,24 +177,42 @@ def refiner(
 @app.command()
 def deploy(
     nightly: Annotated[
-        Path | None, typer.Option(help="Job file of the nightly run; without it, it is paused.")
+        Path | None,
+        typer.Option(help="Job file of the nightly run; without it, it has no schedule."),
     ] = None,
     cron: Annotated[
         str | None, typer.Option(help="When the nightly run is started; default: '0 2 * * *'.")
     ] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="Time zone of --cron, such as Europe/Berlin; default: UTC.")
+        str | None,
+        typer.Option(help="Time zone of the hours, such as Europe/Berlin; default: UTC."),
     ] = None,
     keep_days: Annotated[
         int | None,
         typer.Option(min=1, help="Days after which the nightly run removes old runs/, no images/."),
     ] = None,
+    expect_by: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Tell of a night that is not done by then.")
+    ] = None,
+    uploads: Annotated[
+        Path | None, typer.Option(help="File with inbox_uri, output_uri and so on: watch an inbox.")
+    ] = None,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST=N", help="Devices of a host; default: those of this one."),
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="Notification block that is told what went wrong."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
-    """Register the deployments with the server at PREFECT_API_URL."""
-    from deployments.deploying import deploy_catalog
+    """Register deployments, limits and automations with the server at PREFECT_API_URL."""
+    from deployments import deploying
 
-    options = {"cron": cron, "timezone": timezone, "keep_days": keep_days}
-    deploy_catalog(nightly, options)
+    own = {"cron": cron, "timezone": timezone, "keep_days": keep_days, "expect_by": expect_by}
+    request = deploying.read_request(nightly, own, uploads, gpus or [], notify)
+    deploying.deploy(request, is_dry_run=dry_run)
 
 
 @app.command()

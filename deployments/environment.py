@@ -7,7 +7,8 @@ import logging
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from stylecore.errors import JobError
@@ -27,6 +28,7 @@ _EMBEDDED: Final = {
 }
 _QUIET: Final = {
     "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
@@ -116,6 +118,18 @@ def prepare_prefect() -> None:
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def shared_server() -> Iterator[None]:
+    """Let processes that the body starts use our embedded server, instead of one for each."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with get_client(sync_client=True) as client:
+        url = str(client.api_url)
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield
 
 
 def event_token() -> str:

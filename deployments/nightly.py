@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from stylecore.errors import JobError
 
 DEFAULT_CRON: Final = "0 2 * * *"
 DEFAULT_TIMEZONE: Final = "UTC"
+_HOUR: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +20,26 @@ class Nightly:
     """A job for every night.
 
     Attributes:
-        job: what to stylize; None: the schedule is there, but paused.
+        job: what to stylize; None: nothing is scheduled, and a person gives a job at the start.
         cron: when.
-        timezone: of ``cron``, by its IANA name: clock changes included.
+        timezone: of ``cron`` and ``expect_by``, by its IANA name: clock changes included.
         keep_days: runs that nobody wrote to for so many days are removed; None: none is.
+        expect_by: hour and minute, as HH:MM, by which the run of the night must have completed;
+            None: nobody looks.
     """
 
     job: StylizeJob | None = None
     cron: str = DEFAULT_CRON
     timezone: str = DEFAULT_TIMEZONE
     keep_days: int | None = None
+    expect_by: str | None = None
 
-    def check(self) -> None:
-        """Check what a server would find wrong only later.
+    def check_times(self) -> None:
+        """Check the time zone and the hour, at once and without Prefect.
 
         Raises:
-            JobError: there is no such time or time zone.
+            JobError: there is no such time zone, or no such hour.
         """
-        from prefect.schedules import Cron
-
         try:
             ZoneInfo(self.timezone)
         except (OSError, ValueError, KeyError) as error:
@@ -44,6 +47,17 @@ class Nightly:
                 f"--timezone {self.timezone}: no such time zone; give its IANA name, such as "
                 "Europe/Berlin"
             ) from error
+        if self.expect_by is not None and not _HOUR.fullmatch(self.expect_by):
+            raise JobError(f"--expect-by {self.expect_by}: no such hour; give HH:MM, such as 06:30")
+
+    def check_cron(self) -> None:
+        """Check what a server would find wrong only later.
+
+        Raises:
+            JobError: there is no such time.
+        """
+        from prefect.schedules import Cron
+
         try:
             Cron(self.cron)
         except ValueError as error:
@@ -63,9 +77,7 @@ class Nightly:
         return {"retry_passing": True, "keep_days": self.keep_days}
 
     @property
-    def state(self) -> str:
-        """What ``deploy`` says of it."""
-        if self.job is None:
-            return "paused: give --nightly JOB.yaml to schedule it"
-        kept = "" if self.keep_days is None else f", runs kept for {self.keep_days} days"
-        return f"scheduled at {self.cron} {self.timezone}{kept}"
+    def expect_cron(self) -> str | None:
+        """``expect_by`` as a cron line."""
+        found = _HOUR.fullmatch(self.expect_by or "")
+        return None if found is None else f"{int(found[2])} {int(found[1])} * * *"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Final
 
 from deployments.console import RunProgress, complain, say
-from deployments.environment import check_server, prepare_prefect, server_url
+from deployments.environment import check_server, prepare_prefect, server_url, shared_server
 from stylecore.batch.estimate import evaluations_each
 from stylecore.batch.ledger import RunLedger, open_ledger
 from stylecore.batch.store import Store
@@ -14,10 +15,12 @@ from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from tasks.closing import Summary, read_summary
 from tasks.preparing import prepare_run
+from tasks.runner_checks import check_runner
 
 EXIT_DONE = 0
 EXIT_BROKEN = 1
 EXIT_FAILED_ROWS = 3
+_PLACE: Final = ("device", "runner", "runner_address")  # where to compute, this time
 
 
 def run_job(job: StylizeJob) -> int:
@@ -30,6 +33,7 @@ def run_job(job: StylizeJob) -> int:
         JobError: the request is wrong; Prefect was not even imported.
     """
     check_server()
+    check_runner(job.runner, job.runner_address)
     ledger = prepare_run(Store(), job)
     pending = ledger.pending_shards()
     summary = None if pending else read_summary(ledger)
@@ -42,8 +46,10 @@ def run_job(job: StylizeJob) -> int:
 
         planned = ledger.record.job
         limits = planned.limits.model_copy(update={"run_minutes": job.limits.run_minutes})
-        here = planned.model_copy(update={"device": job.device, "limits": limits})
-        return stylize_manifest(here, return_state=True)
+        update = {"limits": limits, **{name: getattr(job, name) for name in _PLACE}}
+        here = planned.model_copy(update=update)
+        with nullcontext() if job.runner == "threads" else shared_server():
+            return stylize_manifest(here, return_state=True)
 
     return follow(ledger, todo, start)
 

@@ -3,68 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas import filters
-from prefect.client.schemas.objects import (
-    ConcurrencyLimitConfig,
-    ConcurrencyLimitStrategy,
-    State,
-    StateType,
-)
-from prefect.schedules import Interval
+from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Crashed
-from prefect.types.entrypoint import EntrypointType
 
-from deployments.catalog import catalog
-from deployments.nightly import Nightly
-from deployments.sweep_bell import DEPLOYMENT
-from flows.stylize_uploads import stylize_uploads
+from deployments.catalog import Occasions, catalog
+from deployments.reconciling import Wanted, devices_here, reconcile
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from prefect.deployments.runner import RunnerDeployment
-
     from stylecore.batch.inbox import UploadsJob
 
-SWEEP_EVERY_S: Final = 60
 _LOOK_EVERY_S: Final = 2
 _PAGE: Final = 200
 
 
-def uploads_deployment(job: UploadsJob) -> RunnerDeployment:
-    """The sweep of an inbox: on a schedule, and whenever a notification asks for one.
-
-    A sweep that is asked for while one is at work is cancelled rather than queued: the one at work
-    looks again before it ends, and an hour of work would queue sixty that find nothing to do.
-
-    Args:
-        job: which inbox, to where, and how.
-    """
-    made = stylize_uploads.to_deployment(
-        DEPLOYMENT.partition("/")[2],
-        description="Stylize new uploads; what has a picture or a lasting failure is left alone.",
-        schedules=[Interval(SWEEP_EVERY_S)],
-        parameters={"job": job.model_dump(mode="json")},
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-        ),
-        tags=["stylebatch"],
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
-    return cast("RunnerDeployment", made)  # a coroutine only where there is an event loop
-
-
 def serve_uploads(job: UploadsJob) -> None:
-    """Register the deployments and run what is due, until SIGTERM."""
-    with get_client(sync_client=True) as client:
-        end_left_runs(client)
-    deployments = [uploads_deployment(job), *catalog(Nightly())]
+    """Register what belongs on the server and run what is due, until SIGTERM."""
+    deployments = catalog(Occasions(uploads=job))
     for deployment in deployments:
         deployment.work_pool_name = None  # runs are processes of this one
+        deployment.job_variables = {}  # with its environment
+    with get_client(sync_client=True) as client:
+        end_left_runs(client)
+        reconcile(client, Wanted(deployments, devices_here()), is_dry_run=False)
     serve(
         *deployments,
         pause_on_shutdown=False,

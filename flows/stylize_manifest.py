@@ -10,6 +10,7 @@ from pydantic import Field
 
 from stylecore.batch.uris import safe_stem
 from stylecore.config import StylizeJob
+from tasks.engines import Place
 from tasks.leaving import Budget
 from tasks.plan_run import plan_run
 from tasks.prune_runs import prune_old_runs
@@ -49,7 +50,7 @@ def stylize_manifest(
     budget = Budget.starting_now(job.limits.run_minutes)
     run_uri = plan_run(job)
     retry: Retry = "passing" if retry_passing else "no"
-    state = run_shards(run_uri, retry=retry, device=job.device, budget=budget)
+    state = run_shards(run_uri, retry=retry, place=Place.of(job), budget=budget)
     if keep_days is not None:
         prune_old_runs(run_uri, keep_days)
     return state

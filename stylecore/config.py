@@ -16,6 +16,7 @@ from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings, at
 
 Preset = Literal["draft", "standard", "fine"]
 Method = Literal["optimize", "identity"]
+RunnerName = Literal["threads", "dask", "ray"]
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "draft": {"optimize": {"num_evaluations": 20}},
     "standard": {"optimize": {"num_evaluations": 60}},
@@ -185,11 +186,26 @@ class StylizeJob(FrozenModel):
         "empty: 1 on a CPU, 8 on a GPU.",
         json_schema_extra=at_position(15),
     )
+    runner: RunnerName = Field(
+        "threads",
+        description="What works through the shards: threads of this process, or a Dask or Ray "
+        "cluster.",
+        json_schema_extra=at_position(16),
+    )
+    runner_address: str | None = Field(
+        None,
+        min_length=1,
+        max_length=300,
+        pattern=r"^[^@\s]*$",
+        description="Address of a cluster that is there, such as tcp://10.0.0.5:8786 (Dask) or "
+        "ray://10.0.0.5:10001; empty: one on this machine for the time of the run.",
+        json_schema_extra=at_position(17),
+    )
     run_key: str = Field(
         "",
         max_length=200,
         description="Any text; another text makes another run of the same job.",
-        json_schema_extra=at_position(16),
+        json_schema_extra=at_position(18),
     )
 
     @model_validator(mode="before")
@@ -215,6 +231,12 @@ class StylizeJob(FrozenModel):
     def _a_rehearsal_is_not_refined(self) -> StylizeJob:
         if self.refine is not None and self.method == "identity":
             raise ValueError("refine: identity makes no pictures to refine; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _threads_have_no_address(self) -> StylizeJob:
+        if self.runner_address is not None and self.runner == "threads":
+            raise ValueError("runner_address: threads are in this process; name dask or ray too")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.failed_rows import tell_failed_rows
 from tasks.publish import publish_summary
 from tasks.reporting import close_ledger
 from tasks.storage import open_run
@@ -14,7 +15,7 @@ from tasks.storage import open_run
 
 @task(name="close", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
 def close_run(run_uri: str, seconds: float, note: str = "") -> dict[str, Any]:
-    """Write summary and report and show them; safe to retry, for both are derived.
+    """Write summary and report, show them, and tell of failed rows; safe to retry: all is derived.
 
     Args:
         run_uri: the run.
@@ -24,4 +25,5 @@ def close_run(run_uri: str, seconds: float, note: str = "") -> dict[str, Any]:
     ledger = open_run(run_uri)
     closing = close_ledger(ledger, seconds)
     publish_summary(ledger, closing, note)
+    tell_failed_rows(ledger, closing.summary)
     return closing.summary.model_dump(mode="json")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,57 +11,104 @@ from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from stylecore.batch.ledger import RunLedger
-from tasks.devices import num_devices
+from stylecore.errors import RowError
+from tasks.engines import Engine
+from tasks.progress import BOARD, Tally
 from tasks.shard_work import ShardRequest
 from tasks.stylize_shards import stylize_shards
 
 _LOOK_EVERY_S: Final = 5
 _IDENTITY_SHARDS: Final = 2
 _TINY_SHARDS: Final = 50
-_Future = PrefectFuture[dict[str, Any]]
+_Group = Sequence[int]
 
 
-def fan_out(ledger: RunLedger, numbers: Iterable[int], like: ShardRequest) -> Iterator[list[int]]:
-    """Work through shards, a few at a time, as long as the budget lasts.
+def fan_out(
+    ledger: RunLedger, groups: Iterable[_Group], like: ShardRequest, engine: Engine
+) -> Iterator[list[int]]:
+    """Work through shards, a few task runs at a time, as long as the budget lasts.
 
     A shard that fails for good is logged and stays to be done; the others go on.
 
     Args:
         ledger: the run.
-        numbers: the shards.
+        groups: shards by task run, as ``group_shards`` puts them together.
         like: what their requests have in common; its session's stop flag ends the work.
+        engine: what works through them.
 
     Yields:
         Whenever something may have changed, at least every few seconds: shards that turned out
         to be somebody else's.
     """
-    groups = group_shards(ledger, numbers)
-    job = ledger.record.job
-    room = 1 + (_IDENTITY_SHARDS if job.method == "identity" else num_devices(like.device))
-    running: set[_Future] = set()
+    running = _Running(ledger, engine)
+    if engine.is_elsewhere:
+        like = replace(like, signs=(*like.signs, like.session))
     for group in groups:
         if like.budget.is_used_up:
             break
+        running.submit(group, like)
+        while running.is_full():
+            yield running.wait()
+    while running.groups:
+        yield running.wait()
+
+
+class _Running:
+    """Task runs at work, and their shards."""
+
+    def __init__(self, ledger: RunLedger, engine: Engine) -> None:
+        self.groups: dict[PrefectFuture[Any], _Group] = {}
+        self._ledger = ledger
+        self._engine = engine
+
+    def submit(self, group: _Group, like: ShardRequest) -> None:
+        """Start a task run."""
         requests = [replace(like, number=number) for number in group]
-        running.add(stylize_shards.submit(label_group(ledger, group), requests))
-        while len(running) >= room:
-            running, busy = _wait(running)
-            yield busy
-    while running:
-        running, busy = _wait(running)
-        yield busy
+        parameters = {"label": label_group(self._ledger, group), "requests": requests}
+        with self._engine.submitting():
+            future = self._engine.runner.submit(stylize_shards, parameters=parameters)
+        self.groups[future] = group
 
+    def is_full(self) -> bool:
+        """Whether more task runs would only wait."""
+        is_quick = self._ledger.record.job.method == "identity"
+        room = _IDENTITY_SHARDS if is_quick and not self._engine.is_elsewhere else 0
+        return len(self.groups) >= 1 + max(room, self._engine.width())
 
-def _wait(running: set[_Future]) -> tuple[set[_Future], list[int]]:
-    done, still_running = wait(list(running), timeout=_LOOK_EVERY_S)
-    busy: list[int] = []
-    for future in done:
+    def wait(self) -> list[int]:
+        """Wait some seconds for one to end; returns the shards that were somebody else's."""
+        done, _ = wait(list(self.groups), timeout=_LOOK_EVERY_S)
+        busy: list[int] = []
+        for future in done:
+            busy += self._conclude(future, self.groups.pop(future))
+        if self._engine.is_elsewhere:
+            for group in self.groups.values():
+                self._look_at(group)
+        return busy
+
+    def _conclude(self, future: PrefectFuture[Any], group: _Group) -> list[int]:
         future.wait()  # it is done: but only then does it tell its own state, not the server's
         if future.state.is_completed():
-            busy += future.result()["busy"]
-        elif future.state.is_failed() or future.state.is_crashed():
+            result = future.result()
+            busy: list[int] = result.pop("busy")
+            if self._engine.is_elsewhere:
+                self._post(group, Tally.of(result))
+            return busy
+        if future.state.is_failed() or future.state.is_crashed():
             get_run_logger().error("shards left to do: %s", future.state.message)
-    return set(still_running), busy
+        return []
+
+    def _look_at(self, group: _Group) -> None:
+        """Count what another process said of its shards."""
+        tally = Tally()
+        with suppress(RowError):
+            for number in group:
+                tally.merge(Tally.of(self._ledger.read_progress_of(number)))
+        if tally.done:
+            self._post(group, tally)
+
+    def _post(self, group: _Group, tally: Tally) -> None:
+        BOARD.post(self._ledger.run_uri, group[0], tally)
 
 
 def group_shards(ledger: RunLedger, numbers: Iterable[int]) -> Iterator[list[int]]:
@@ -79,7 +127,7 @@ def group_shards(ledger: RunLedger, numbers: Iterable[int]) -> Iterator[list[int
         yield group
 
 
-def label_group(ledger: RunLedger, group: list[int]) -> str:
+def label_group(ledger: RunLedger, group: _Group) -> str:
     """A task run's name: which style, which shards, how many pictures."""
     record = ledger.record
     shards = [record.shards[number] for number in group]

@@ -20,11 +20,11 @@ class Budget:
     Attributes:
         minutes: as the job has them; None: as many as it takes.
         ends_at: seconds since 1970, on the clock that all processes of a machine share; no
-            picture is begun after that.
+            picture is begun after that. None: never.
     """
 
     minutes: float | None = None
-    ends_at: float = float("inf")
+    ends_at: float | None = None
 
     @classmethod
     def starting_now(cls, minutes: float | None) -> Budget:
@@ -34,12 +34,15 @@ class Budget:
     @property
     def is_used_up(self) -> bool:
         """Whether no picture may be begun any more."""
-        return time.time() >= self.ends_at
+        return self._is_past(0.0)
 
     @property
     def is_overdrawn(self) -> bool:
         """Whether pictures that were begun in time are to be dropped, since they take too long."""
-        return time.time() >= self.ends_at + _GRACE_S
+        return self._is_past(_GRACE_S)
+
+    def _is_past(self, grace_s: float) -> bool:
+        return self.ends_at is not None and time.time() >= self.ends_at + grace_s
 
 
 class Leave:

@@ -67,7 +67,7 @@ def open_painter(
     if job.method == "identity":
         yield Painter(build_stylizer(job, style.paintings, watch=watch))
         return
-    with device_slot(job.device) as device:
+    with device_slot(job.device, watch.check_stop) as device:
         here = job.model_copy(update={"device": device})
         files = read_input_files(store, job)
         init = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -46,6 +46,12 @@ class Tally:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**asdict(self), "failed_by_code": dict(self.failed_by_code)}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Tally:
+        """The tally of ``as_dict``; what is missing counts as none."""
+        counts = {name: values.get(name, 0) for name in ("made", "skipped", "failed")}
+        return cls(**counts, failed_by_code=Counter(values.get("failed_by_code", {})))
 
 
 def tally_outcomes(outcomes: Iterable[Outcome]) -> Tally:

@@ -21,22 +21,28 @@ from tasks.closing import Summary
 from tasks.progress import BOARD, Tally
 from tasks.reporting import Closing
 
-_PUBLISH_EVERY_S: Final = 8.0
+_PUBLISH_EVERY_S: Final = 4.0  # and whoever publishes does so every five seconds
 _MARKDOWN_BYTES: Final = 90_000
 _SHARDS_SHOWN: Final = 500
 
 
 class ProgressPublisher:
-    """Keeps one progress artifact of a run up to date, at most every eight seconds."""
+    """Keeps a progress artifact up to date, at most every four seconds.
 
-    def __init__(self, ledger: RunLedger, todo: int) -> None:
+    Args:
+        ledger: the run.
+        todo: rows that are to be done.
+        part: of the run, where this is the progress of a part.
+    """
+
+    def __init__(self, ledger: RunLedger, todo: int, part: str = "") -> None:
         self._ledger = ledger
         self._todo = todo
         self._started = time.monotonic()
         self._published = self._started
         BOARD.forget(ledger.run_uri)
         created = create_progress_artifact(
-            progress=0.0, key=f"progress-{ledger.run_id}", description=self.text(Tally())
+            progress=0.0, key=f"progress-{ledger.run_id}{part}", description=self.text(Tally())
         )
         self._artifact = cast(UUID, created)  # a coroutine only where there is an event loop
 

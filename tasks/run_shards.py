@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from prefect import runtime
@@ -15,26 +13,26 @@ from prefect.states import Completed, Failed
 from stylecore.batch.ledger import RunLedger
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
-from tasks.fan_out import fan_out
+from tasks.engines import Place
 from tasks.leaving import Budget
 from tasks.publish import ProgressPublisher
+from tasks.server_limit import limit_note
 from tasks.shard_work import RETRIED, Retry, ShardRequest
-from tasks.stopping import stop_flag
 from tasks.storage import open_run
-from tasks.waiting import OtherWorkers
+from tasks.working import working
 
 _NO_BUDGET = Budget()
 
 
 def run_shards(
-    run_uri: str, *, retry: Retry = "no", device: str | None = None, budget: Budget = _NO_BUDGET
+    run_uri: str, *, retry: Retry = "no", place: Place | None = None, budget: Budget = _NO_BUDGET
 ) -> State[dict[str, Any]]:
     """Work through the shards that are to be done, inside a flow run.
 
     Args:
         run_uri: a planned run.
         retry: which failed rows are redone first.
-        device: where to compute; None means where the run was planned to be.
+        place: where to compute; None means where the run was planned to be.
         budget: the time for it.
 
     Returns:
@@ -45,17 +43,15 @@ def run_shards(
     ledger = open_run(run_uri)
     made_before, before = count_made(ledger), read_summary(ledger)
     session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/{ledger.run_id}"
-    where = device or ledger.record.job.device
-    request = ShardRequest(run_uri, 0, session, retry, where, budget)
-    try:
-        did_something = _make_pictures(ledger, request)
-    finally:
-        stop_flag(session).set()  # however this ends, no thread computes on
+    where = place or Place.of(ledger.record.job)
+    request = ShardRequest(run_uri, 0, session, retry, where.device, budget)
+    did_something = _make_pictures(ledger, request, where)
     note = _used_up(ledger, budget)
     summary = None if did_something else before
     if summary is None:
         seconds = time.monotonic() - started + (before.seconds if before else 0.0)
-        summary = Summary.model_validate(close_run(run_uri, seconds, note))
+        notes = "\n\n".join(filter(None, (note, limit_note())))
+        summary = Summary.model_validate(close_run(run_uri, seconds, notes))
     line = summary.line(made_before)
     if summary.is_complete or note:
         return Completed(message=note or line, data=summary.model_dump(mode="json"))
@@ -67,7 +63,7 @@ def count_made(ledger: RunLedger) -> int:
     return sum(outcome.status == "made" for outcome in ledger.outcomes())
 
 
-def _make_pictures(ledger: RunLedger, request: ShardRequest) -> bool:
+def _make_pictures(ledger: RunLedger, request: ShardRequest, place: Place) -> bool:
     pending, failed = ledger.pending_shards(), Counter[int]()
     if request.retry != "no":
         is_wanted = RETRIED[request.retry]
@@ -77,24 +73,12 @@ def _make_pictures(ledger: RunLedger, request: ShardRequest) -> bool:
         return False
     todo = sum(record.shards[number].rows for number in pending) + failed.total()
     publisher = ProgressPublisher(ledger, todo)
-    for _ in fan_out(ledger, sorted(failed), request):
-        publisher.publish()  # whoever is at a shard already tries its failed rows again
-    _make_pending(ledger, pending, replace(request, retry="no"), publisher)
+    with working(ledger, request, place, publisher) as work:
+        # Whoever is at a shard already tries its failed rows again.
+        work.through(sorted(failed), request.retry)
+        work.until_done(pending)
     publisher.publish(is_last=True)
     return True
-
-
-def _make_pending(
-    ledger: RunLedger, pending: Sequence[int], request: ShardRequest, publisher: ProgressPublisher
-) -> None:
-    """Work through shards, and come back to those that others worked on meanwhile."""
-    others = OtherWorkers(ledger, request.session, request.budget)
-    while pending:
-        busy: list[int] = []
-        for found in fan_out(ledger, pending, request):
-            busy += found
-            publisher.publish()
-        pending = others.wait(busy, publisher)
 
 
 def _used_up(ledger: RunLedger, budget: Budget) -> str:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -27,7 +28,9 @@ from tasks.leaving import Budget, Leave
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
+from tasks.server_limit import server_slot
 from tasks.shard_book import ShardBook, refinement_figures, score_figures
+from tasks.stopping import heeding_stop_signs
 
 _WRITERS: Final = 2
 _UNWRITTEN: Final = 4
@@ -46,6 +49,7 @@ class ShardRequest:
     """Which shard to work on, in words that fit into a task run's parameters.
 
     ``session`` names this attempt at the run: its stop flag, and its listing of pictures.
+    ``signs`` are the sessions of other processes whose stop sign ends the work.
     """
 
     run_uri: str
@@ -54,6 +58,7 @@ class ShardRequest:
     retry: Retry = "no"
     device: str = "auto"
     budget: Budget = Budget()
+    signs: tuple[str, ...] = ()
 
 
 def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 1) -> Tally | None:
@@ -71,7 +76,8 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
     """
-    with claim_shard(ledger, request.number) as claim:
+    look_out = heeding_stop_signs(ledger, request.session, request.signs)
+    with look_out, claim_shard(ledger, request.number) as claim:
         if claim is None:
             return None
         shard = _shard_to_do(ledger, request)
@@ -128,7 +134,8 @@ def _make_rows(
         on_picture=line.save_step,
         should_stop=leave.drops_pictures,
     )
-    with open_painter(ledger.store, job, style, watch) as painter:
+    slot = nullcontext() if job.method == "identity" else server_slot(watch.check_stop)
+    with slot, open_painter(ledger.store, job, style, watch) as painter:
         if painter.inputs_digest != ledger.record.inputs_digest:
             raise JobError(
                 "the network's weights or the picture to start from changed after the run was "

@@ -7,19 +7,12 @@ from typing import Any
 
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
-from prefect.tasks import Task
 
-from stylecore.errors import JobError, RunStoppedError
 from tasks.progress import Tally
+from tasks.retrying import is_worth_a_retry
 from tasks.shard_work import ShardRequest, work_through_shard
 from tasks.storage import open_run
-
-
-def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, JobError | RunStoppedError)
 
 
 @task(
@@ -27,7 +20,7 @@ def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
     task_run_name="{label}",
     retries=2,
     retry_delay_seconds=[5, 60],
-    retry_condition_fn=_is_worth_a_retry,
+    retry_condition_fn=is_worth_a_retry,
     cache_policy=NO_CACHE,
 )
 def stylize_shards(label: str, requests: Sequence[ShardRequest]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from prefect.states import Completed, Failed
 from stylecore.batch.fingerprint import digest_of
 from stylecore.batch.inbox import UploadsJob, check_uploads_job
 from tasks.closing import read_summary
+from tasks.engines import Place
 from tasks.retrying import is_worth_a_retry
 from tasks.run_shards import run_shards
 from tasks.storage import open_run, store
@@ -102,7 +103,7 @@ def sweep_inbox(job: UploadsJob) -> State[dict[str, Any]]:
 
 
 def _make(sweep: Sweep, run_uri: str) -> None:
-    state = run_shards(run_uri, device=sweep.job.device)
+    state = run_shards(run_uri, place=Place(sweep.job.device))
     sweep.run_uris.append(run_uri)
     if state.is_completed():
         sweep.counts.update(settle(run_uri))

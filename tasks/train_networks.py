@@ -16,6 +16,7 @@ from stylecore.batch.estimate import evaluations_each
 from stylecore.config import StyleSource, StylizeJob
 from stylecore.errors import StylebatchError
 from stylecore.training.request import TrainRefinerJob
+from tasks.engines import Place
 from tasks.plan_run import plan_run
 from tasks.preparing_training import prepare_training
 from tasks.publish_training import TrainingPublisher, publish_interim
@@ -66,7 +67,7 @@ def make_pictures(output_uri: str, device: str) -> State[dict[str, Any]]:
     todo = sum(run.record.shards[number].rows for number in run.pending_shards())
     each = evaluations_each(run.record.job)
     STAGES.post(output_uri, Stage("stylizing", todo, run_uri=run_uri, evaluations_each=each))
-    return run_shards(run_uri, device=device)
+    return run_shards(run_uri, place=Place(device))
 
 
 def pictures_job(folder: TrainingFolder, device: str) -> StylizeJob:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servers import free_ports, stop
 
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 240
 
 
 @contextmanager

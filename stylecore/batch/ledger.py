@@ -259,11 +259,16 @@ class RunLedger:
 
     def read_progress(self) -> dict[int, dict[str, Any]]:
         """The last word of every shard on how far it is."""
-        words = {}
-        for info in self.store.list_objects(self.uri("progress") + "/"):
-            data, _ = self.store.read_bytes(info.uri)
-            words[int(safe_stem(info.uri))] = json.loads(data)
-        return words
+        listing = self.store.list_objects(self.uri("progress") + "/")
+        return {n: self.read_progress_of(n) for n in [int(safe_stem(i.uri)) for i in listing]}
+
+    def read_progress_of(self, number: int) -> dict[str, Any]:
+        """The last word of a shard on how far it is; empty where it said nothing."""
+        try:
+            data, _ = self.store.read_bytes(self.uri("progress", f"{number:05d}.json"))
+        except MissingError:
+            return {}
+        return dict(json.loads(data))
 
 
 def open_ledger(store: Store, run_uri: str) -> RunLedger:

@@ -1,39 +1,15 @@
-"""What the local stack serves, built without a server; secrets stay out of command lines."""
+"""What the processes of the local stack are started with; secrets stay out of command lines."""
 
 from pathlib import Path
 
 import pytest
-from test_catalog import form_fields
 
 from deployments.environment import stack_environment
-from deployments.serving import uploads_deployment
 from deployments.stack_files import Credentials, Ports, write_credentials
 from deployments.stack_servers import prefect_server, receiver, runner, seaweed
 from stylecore.batch.inbox import UploadsJob
 
 JOB = UploadsJob(inbox_uri="s3://inbox", output_uri="s3://outbox", preset="fine")
-
-
-@pytest.fixture(autouse=True)
-def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-
-
-def test_the_sweep_runs_every_minute_and_never_beside_another() -> None:
-    deployment = uploads_deployment(JOB)
-    assert f"{deployment.flow_name}/{deployment.name}" == "stylize-uploads/on-upload"
-    (schedule,) = deployment.schedules or []
-    assert (schedule.schedule.interval.total_seconds(), schedule.active) == (60, True)
-    assert deployment.concurrency_limit == 1
-    assert deployment.concurrency_options is not None
-    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
-    assert UploadsJob.model_validate(deployment.parameters["job"]) == JOB
-
-
-def test_every_field_of_the_uploads_form_has_a_description_and_a_place() -> None:
-    fields = form_fields(uploads_deployment(JOB))
-    assert [name for name, field in fields if not field.get("description")] == []
-    assert [name for name, field in fields if "position" not in field] == []
 
 
 @pytest.fixture
@@ -63,6 +39,13 @@ def test_no_command_line_shows_a_secret(tmp_path: Path, credentials: Credentials
         True,
         False,
     ]
+
+
+def test_runs_of_the_stack_give_a_sign_of_life_often_enough_for_the_automation(
+    tmp_path: Path, credentials: Credentials
+) -> None:
+    environment = runner(tmp_path, credentials, JOB).environment
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
 def test_patience_with_all_processes_is_less_than_half_a_minute(

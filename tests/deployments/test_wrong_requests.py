@@ -48,6 +48,22 @@ def training(**options: str) -> Words:
     return words("train", "refiner", *given)
 
 
+def deploy(*arguments: str) -> Words:
+    """A deploy with these options."""
+    return words("deploy", *arguments)
+
+
+def nightly(*arguments: str) -> Words:
+    """A deploy of a good job for every night, with these options too."""
+    text = "manifest_uri: s3://in/\nstyles: [s3://art/a.jpg]\noutput_uri: s3://out\n"
+    return lambda desk: ["deploy", "--nightly", desk.write("night.yaml", text), *arguments]
+
+
+def uploads(text: str) -> Words:
+    """A deploy of an inbox described by that text."""
+    return lambda desk: ["deploy", "--uploads", desk.write("inbox.yaml", text)]
+
+
 REFUSED_ROW = '{"content_uri": "s3://elsewhere/a.jpg"}\n'
 CASES: Mapping[str, tuple[Words, list[str]]] = {
     "manifest missing": (option(manifest="{folder}/no.csv"), ["no.csv", "no such object"]),
@@ -133,13 +149,40 @@ CASES: Mapping[str, tuple[Words, list[str]]] = {
     "training setting": (training(set="training.steps=1"), ["training.steps", "no such setting"]),
     "training steps": (training(set="training.num_steps=0"), ["training.num_steps", "'0'"]),
     "deploy without server": (words("deploy"), ["PREFECT_API_URL"]),
+    "deploy hour without a job": (deploy("--cron", "0 1 * * *"), ["--cron", "--nightly JOB.yaml"]),
+    "deploy time zone": (nightly("--timezone", "Berlin"), ["--timezone Berlin", "Europe/Berlin"]),
+    "deploy hour": (
+        nightly("--expect-by", "half six", "--notify", "email/ops"),
+        ["--expect-by half six", "HH:MM"],
+    ),
+    "deploy hour that nobody is told of": (nightly("--expect-by", "6:30"), ["--notify TYPE/NAME"]),
+    "deploy hour without a night": (
+        deploy("--expect-by", "6:30", "--notify", "slack-webhook/ops"),
+        ["--expect-by", "--nightly JOB.yaml"],
+    ),
+    "deploy block": (deploy("--notify", "ops"), ["--notify ops", "slack-webhook/ops"]),
+    "deploy devices": (deploy("--gpus", "host"), ["--gpus host", "HOST=N"]),
+    "deploy no devices": (deploy("--gpus", "host=0"), ["--gpus host=0", "HOST=N"]),
+    "deploy devices twice": (deploy("--gpus", "a=1", "--gpus", "a=2"), ["a=2", "given twice"]),
+    "deploy uploads missing": (deploy("--uploads", "{folder}/no.yaml"), ["no.yaml", "cannot read"]),
+    "deploy uploads setting": (
+        uploads("inbox_uri: s3://inbox\nstyle: a.jpg"),
+        ["inbox.yaml", "output_uri: is required", "style: there is no such setting"],
+    ),
+    "deploy uploads into the inbox": (
+        uploads("inbox_uri: s3://inbox\noutput_uri: s3://inbox/out"),
+        ["s3://inbox/out", "is in the inbox"],
+    ),
 }
+SERVER = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_request_is_answered_at_once_in_few_lines(desk: Desk, name: str) -> None:
     make_words, expected = CASES[name]
-    answer, imported = ask(desk, make_words(desk))
+    words = make_words(desk)
+    # A wrong request is refused before anybody asks the server.
+    answer, imported = ask(desk, words, SERVER if words[0] == "deploy" and words[1:] else None)
     assert_refused(answer, expected)
     assert imported & SLOW == set()
     assert not list(desk.folder.glob("out/*"))

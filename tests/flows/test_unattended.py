@@ -79,7 +79,7 @@ def test_rows_of_unfinished_shards_count_as_done_when_the_budget_ends(
             monkeypatch.setattr("tasks.leaving.time", SimpleNamespace(time=lambda: 4e9))
         begun(content)
 
-    monkeypatch.setattr("tasks.fan_out.num_devices", lambda _device: 0)  # one shard at a time
+    monkeypatch.setattr("tasks.engines.num_devices", lambda _device: 0)  # one shard at a time
     monkeypatch.setattr(invert, "_show", run_out_of_time)
     state = run(bucket.job(limits={"rows_per_shard": 2, "run_minutes": 1e6}))
     assert state.is_completed()

@@ -1,9 +1,13 @@
 """Devices are held by one shard at a time, by whatever name they were asked for."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from stylecore.errors import RunStoppedError
 from tasks import devices
 from tasks.devices import device_slot
 
@@ -47,3 +51,41 @@ def test_cuda_does_not_silently_become_the_cpu(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     find = devices._devices.__wrapped__
     assert (find("auto"), find("cuda")) == (("cpu",), ("cuda:0",))
+
+
+HOLD = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from tasks.devices import device_slot
+with device_slot("cuda:7"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_card_is_held_against_other_processes_until_they_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    waits: list[bool] = []
+
+    def give_up() -> None:
+        waits.append(other.poll() is None)
+        other.kill()
+
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with device_slot("cuda:7", give_up) as device:
+            assert device == "cuda:7"
+    assert waits[0]
+
+
+def test_whoever_waits_for_a_device_can_be_stopped() -> None:
+    def stop() -> None:
+        raise RunStoppedError
+
+    with device_slot("cpu"), pytest.raises(RunStoppedError), device_slot("cpu", stop):
+        pass

@@ -21,7 +21,7 @@ from stylecore.stylizer import Content, Stylized
 from tasks.preparing import prepare_run
 from tasks.progress import BOARD, Tally
 from tasks.shard_work import ShardRequest, work_through_shard
-from tasks.stopping import stop_all, stop_flag
+from tasks.stopping import stop_flag
 
 
 class FailingStore(Store):
@@ -156,7 +156,7 @@ def test_a_stopped_session_leaves_whole_pictures_and_no_results(
     def stop_after_two(contents: Iterable[Content]) -> Iterator[Stylized]:
         for number, one in enumerate(contents):
             if number == 2:
-                stop_all()
+                stop_flag("stopped").set()
             invert.watch.check_stop()
             yield Stylized(one.key, one.pixels)
 
@@ -164,7 +164,7 @@ def test_a_stopped_session_leaves_whole_pictures_and_no_results(
     bucket.fill(6)
     ledger = plan(bucket)
     with pytest.raises(RunStoppedError):
-        work(ledger)
+        work(ledger, session="stopped")
     assert len(bucket.pictures()) == 2
     for path in bucket.pictures():
         with Image.open(path) as image:
