@@ -3,11 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+EXTRAS := ray,dask,kubernetes,docker,test-all
+EXTRAS_STAMP := .venv/.installed-extras
 APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
+INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/initdb))
+MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,postgresql))
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all browser check bench styles golden-update prefect-yaml clean
+.PHONY: help setup demo test test-all programs check bench styles golden-update prefect-yaml clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -31,12 +35,17 @@ demo: $(STAMP) ## stylize the sample photographs into ./demo-output
 test: $(STAMP) ## run the tests that need no GPU and little time
 	$(BIN)/pytest -m "not slow and not gpu"
 
-test-all: $(STAMP) browser ## run every test, after installing what they need
+test-all: $(STAMP) programs $(EXTRAS_STAMP) ## run every test, after installing what they need
 	$(BIN)/pytest $(WITHOUT_GPU)
 
-browser:
-	@command -v chromium >/dev/null || { $(APT) update -qq && \
-		DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium >/dev/null; }
+programs:
+	@test -z "$(MISSING)" || { echo "Installing $(MISSING)" && $(APT) update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends $(MISSING) >/dev/null; }
+
+$(EXTRAS_STAMP): $(STAMP)
+	@echo "Installing Ray, Dask and the worker types into .venv"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[local,dev,$(EXTRAS)]'
+	@touch $@
 
 check: $(STAMP) ## lint, format, types, import contracts, spelling
 	$(BIN)/ruff check

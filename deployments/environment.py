@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import urllib.error
@@ -13,6 +14,8 @@ from typing import Final
 from stylecore.errors import JobError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
+_API_AUTH: Final = "PREFECT_API_AUTH_STRING"
+_REFUSED: Final = (401, 403)
 _SERVER_TIMEOUT_S: Final = 5.0
 _FOREIGN: Final = ("AWS_", "PREFECT_", "STYLEBATCH_EVENT_")
 _LOOPBACK: Final = "127.0.0.1,localhost"
@@ -51,7 +54,7 @@ def check_server() -> None:
     """Ask the named server for a sign of life; without a name, Prefect starts its own.
 
     Raises:
-        JobError: it does not answer.
+        JobError: it does not answer, or not to us.
     """
     url = server_url()
     if url is None:
@@ -60,16 +63,52 @@ def check_server() -> None:
         # The user's own setting, and only http(s) makes sense to Prefect as well.
         if not url.startswith(("http://", "https://")):
             raise ValueError("it must start with http:// or https://")
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_SERVER_TIMEOUT_S):  # noqa: S310  # checked above
-            return
-    except urllib.error.HTTPError:
-        return  # it answers; what it thinks of our credentials is Prefect's to say
+        refused = _refuses(url, _credentials()) and _refuses(url, _credentials_of_profile())
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise JobError(
             f"PREFECT_API_URL={url}: the Prefect server does not answer ({reason}). Start it with "
             "`prefect server start`, or unset PREFECT_API_URL to use Prefect's embedded one."
         ) from error
+    if refused:
+        raise JobError(
+            f"PREFECT_API_URL={url}: the Prefect server does not let us in. Set {_API_AUTH} to "
+            "what it was started with as PREFECT_SERVER_API_AUTH_STRING."
+        )
+
+
+def _refuses(url: str, credentials: Mapping[str, str]) -> bool:
+    """Whether it wants other credentials; its ``/health`` is open to all, and would not tell."""
+    question = urllib.request.Request(f"{url.rstrip('/')}/admin/version", headers=dict(credentials))  # noqa: S310  # checked before
+    try:
+        with urllib.request.urlopen(question, timeout=_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
+            return False
+    except urllib.error.HTTPError as error:
+        return error.code in _REFUSED  # else it answers, and Prefect may say what is wrong
+
+
+def _credentials() -> dict[str, str]:
+    """The header that Prefect's client will send, as far as the environment tells."""
+    auth, key = os.environ.get(_API_AUTH), os.environ.get("PREFECT_API_KEY")
+    return _authorization(auth, key)
+
+
+def _credentials_of_profile() -> dict[str, str]:
+    """The same with Prefect's profiles, which are worth a second of imports only when refused."""
+    prepare_prefect()
+    from prefect.settings import get_current_settings
+
+    api = get_current_settings().api
+    auth, key = api.auth_string, api.key
+    return _authorization(
+        auth.get_secret_value() if auth else None, key.get_secret_value() if key else None
+    )
+
+
+def _authorization(auth: str | None, key: str | None) -> dict[str, str]:
+    if auth:
+        return {"Authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def prepare_prefect() -> None:

@@ -69,7 +69,7 @@ def make_image(job: StylizeJob, masks: Sequence[str] = (), *, as_json: bool) -> 
     store = Store()
     output_uri = check_uri(absolute(job.output_uri))
     store.check_writable(parent(output_uri))
-    job = job.model_copy(update=whole_inputs(job))
+    job = job.model_copy(update={**whole_inputs(job), "output_uri": output_uri})
     try:
         content = _read_content(store, job, masks)
         paintings = _read_paintings(store, job)

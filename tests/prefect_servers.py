@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,13 @@ START_TIMEOUT_S = 240
 
 
 @contextmanager
-def run_prefect(folder: Path) -> Iterator[str]:
-    """Run ``prefect server start`` with its database and log in ``folder``; yields its API URL."""
+def run_prefect(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run ``prefect server start`` with its database and log in ``folder``; yields its API URL.
+
+    Args:
+        folder: exists; is its home.
+        settings: more of its environment, such as another database.
+    """
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
@@ -27,7 +32,7 @@ def run_prefect(folder: Path) -> Iterator[str]:
             stdout=log,
             stderr=log,
             cwd=folder,
-            env=_environment(folder),
+            env={**_environment(folder), **(settings or {})},
         )
     try:
         _wait_until_healthy(url, process, folder / "prefect.log")

@@ -23,3 +23,15 @@ def test_steps_are_written_beside_the_output(
     steps = sorted((tmp_path / "out-timelapse").iterdir())
     assert [path.name for path in steps] == ["00002.png", "00004.png"]
     assert {Image.open(path).size for path in (*steps, tmp_path / "out.png")} == {(30, 20)}
+
+
+def test_an_output_without_a_folder_is_written_where_the_command_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_invert(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo.png", "painting.png"):
+        Image.new("RGB", (60, 40), "teal").save(name)
+    ran = CliRunner().invoke(app, ["image", "photo.png", "painting.png", "--output", "out.jpg"])
+    assert ran.exit_code == 0, ran.output
+    assert (tmp_path / "out.jpg").exists()
