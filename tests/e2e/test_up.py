@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import s3fs
@@ -83,12 +84,31 @@ def test_the_screen_names_addresses_and_the_credentials_are_private(stack: Local
     assert keys["secret_key"] not in commands
 
 
-def test_what_the_receiver_misses_the_sweep_finds(stack: LocalStack) -> None:
+def receivers(stack: LocalStack) -> list[psutil.Process]:
+    found = processes_in(stack.home).items()
+    return [process for words, process in found if " receive " in words]
+
+
+def test_a_receiver_that_dies_is_started_again_and_what_it_missed_is_made(
+    stack: LocalStack,
+) -> None:
+    client = stack.client()
+    put_style(client, "died")
+    (receiver,) = receivers(stack)
+    receiver.kill()
+    client.pipe_file("inbox/died/one.jpg", make_photographs(1)["photo00.jpg"])
+    wait_until(lambda: pictures(client, "died"), A_SWEEP_S)
+    wait_until(lambda: made_in(client, "died") == {"died/one.jpg": 1}, A_SWEEP_S)
+    assert stack.process.poll() is None
+    assert "receiver ended by itself (killed by SIGKILL), and is started again" in stack.said()
+    (other,) = wait_until(lambda: receivers(stack), A_SWEEP_S)
+    assert other.pid != receiver.pid
+
+
+def test_what_a_receiver_that_hangs_misses_the_sweep_finds(stack: LocalStack) -> None:
     client = stack.client()
     put_style(client, "missed")
-    (receiver,) = [
-        process for words, process in processes_in(stack.home).items() if " receive " in words
-    ]
+    (receiver,) = receivers(stack)
     receiver.suspend()
     try:
         client.pipe_file("inbox/missed/one.jpg", make_photographs(1)["photo00.jpg"])
