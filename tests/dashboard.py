@@ -51,7 +51,7 @@ class Dashboard:
         expect(found.first).to_be_visible(timeout=1000 * timeout_s)
         self.keep("runs")
         found.first.get_by_role("link", name=name).first.click()
-        expect(self.page.get_by_role("tab", name="Task Runs")).to_be_visible()
+        self.page.wait_for_url("**/flow-run/**")
 
     def tab(self, name: str) -> None:
         """Choose a tab of the page."""

@@ -12,7 +12,7 @@ from dashboard import PROGRESS, Dashboard, is_drawn
 from PIL import Image
 from playwright.sync_api import Browser, expect
 from sample_images import GREAT_WAVE, make_photographs
-from stacks import LocalStack, free_port_base, made_in, pictures, run_stack
+from stacks import LocalStack, free_port_base, made_in, pictures, run_stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -27,19 +27,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def dashboard(stack: LocalStack, browser: Browser, request: pytest.FixtureRequest) -> Dashboard:
+def dashboard(
+    stack: LocalStack, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Dashboard]:
     folder = request.config.getoption("--screenshots", default=None)
     url = stack.credentials["prefect_ui_url"]
-    return Dashboard.open(browser, url, Path(folder) if folder else None)
+    dashboard = Dashboard.open(browser, url, Path(folder) if folder else None)
+    yield dashboard
+    dashboard.keep(f"last of {request.node.name}")
 
 
 def upload(client: s3fs.S3FileSystem, style: str, settings: str, photographs: int) -> None:
-    """The painting comes last: until then the photographs wait, and one sweep takes them all."""
+    """Put a style and photographs, one of them broken, and wait until a sweep has planned them.
+
+    The painting comes last: until then the photographs wait, and one sweep takes them all.
+    """
     client.pipe_file(f"inbox/styles/{style}.yaml", settings.encode())
     for name, data in make_photographs(photographs).items():
         client.pipe_file(f"inbox/{style}/{name}", data)
     client.pipe_file(f"inbox/{style}/broken.jpg", b"not an image")
     client.pipe_file(f"inbox/styles/{style}.jpg", GREAT_WAVE.read_bytes())
+    wait_until(lambda: client.glob(f"outbox/uploads/manifests/{style}/*"), A_SWEEP_S)
 
 
 def test_a_run_in_progress_tells_how_far_it_is_and_afterwards_shows_its_pictures(
