@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.filters import FlowRunFilter
 
 DEPLOYMENT: Final = "stylize-uploads/on-upload"
-QUIET_S: Final = 5.0
+QUIET_S: Final = 2.0
 _log = logging.getLogger(__name__)
 
 

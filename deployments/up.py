@@ -31,8 +31,8 @@ _SAMPLES: Final = Path(__file__).parent / "samples"
 def run_stack(job: UploadsJob, folder: Path, port_base: int) -> int:
     """Start everything, say where it is, and stop everything on Ctrl-C or SIGTERM.
 
-    A process that ends by itself ends the stack: what it did is in the bucket, and another ``up``
-    goes on with it.
+    A process that ends by itself is started again; one that ends again and again ends the stack:
+    what it did is in the bucket, and another ``up`` goes on with it.
 
     Args:
         job: how uploads are stylized.
@@ -40,7 +40,7 @@ def run_stack(job: UploadsJob, folder: Path, port_base: int) -> int:
         port_base: first of the ports.
 
     Returns:
-        The exit code: 0 if it was asked to stop, 1 if a process ended.
+        The exit code: 0 if it was asked to stop, 1 if a process cannot be kept up.
 
     Raises:
         JobError: a port is taken, the folder is in use, or SeaweedFS is not installed.
@@ -56,7 +56,7 @@ def run_stack(job: UploadsJob, folder: Path, port_base: int) -> int:
         try:
             if _start(children, folder, ports, credentials, job, stop):
                 _tell(folder, ports, credentials)
-                children.watch(stop)
+                children.watch(stop, complain)
         except ChildEndedError as error:
             complain(str(error))
             return 1

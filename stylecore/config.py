@@ -22,6 +22,9 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "standard": {"optimize": {"num_evaluations": 60}},
     "fine": {"optimize": {"num_evaluations": 150}},
 }
+_EVALUATIONS: Final = "evaluations: " + ", ".join(
+    f"{name} {preset['optimize']['num_evaluations']}" for name, preset in PRESETS.items()
+)
 
 
 class StyleSource(FrozenModel):
@@ -122,31 +125,31 @@ class StylizeJob(FrozenModel):
     cascade: bool = Field(
         False,
         description="Apply the styles one after another, each to the picture of the one before.",
-        json_schema_extra=at_position(2),
+        json_schema_extra=at_position(6),
     )
     regions: bool = Field(
         False,
         description="Every row names in mask_uri one mask for each style, in their order: each "
         "style goes where its mask is white.",
-        json_schema_extra=at_position(3),
+        json_schema_extra=at_position(7),
     )
     output_uri: str = Field(
-        min_length=1, description="Folder for pictures and runs.", json_schema_extra=at_position(4)
+        min_length=1, description="Folder for pictures and runs.", json_schema_extra=at_position(2)
     )
     preset: Preset = Field(
-        "standard", description="How far to go.", json_schema_extra=at_position(5)
+        "standard", description=f"How far to go; {_EVALUATIONS}.", json_schema_extra=at_position(3)
     )
     max_side_px: int = Field(
         512,
         ge=16,
         le=8192,
         description="Longest side of a picture.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(4),
     )
     method: Method = Field(
         "optimize",
         description="How to stylize; identity only resizes, to rehearse a job.",
-        json_schema_extra=at_position(7),
+        json_schema_extra=at_position(5),
     )
     optimize: OptimizeSettings = Field(
         OptimizeSettings(),

@@ -28,16 +28,26 @@ _LAYERS_OF: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
 }
 
+_SPELLED: Final[Mapping[str, str]] = {"uri": "URI", "tv": "TV", "px": "in px", "num": "number of"}
+
 
 def at_position(position: int) -> dict[str, Any]:
     """Place in the run form: without it, fields with a default come first, alphabetically."""
     return {"position": position}
 
 
+def _title(name: str, _field: object) -> str:
+    """A field's title in the run form: its name in words."""
+    words = [_SPELLED.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
 class FrozenModel(BaseModel):
     """Immutable, and an unknown key is an error rather than a silent no-op."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, field_title_generator=_title
+    )
 
 
 class OptimizeSettings(FrozenModel):

@@ -13,7 +13,13 @@ from tasks.reporting import close_ledger
 from tasks.storage import open_run
 
 
-@task(name="close", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
+@task(
+    name="close",
+    task_run_name="write summary and report",
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    cache_policy=NO_CACHE,
+)
 def close_run(run_uri: str, seconds: float, note: str = "") -> dict[str, Any]:
     """Write summary and report, show them, and tell of failed rows; safe to retry: all is derived.
 

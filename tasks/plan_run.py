@@ -11,7 +11,7 @@ from tasks.preparing import prepare_run
 from tasks.storage import store
 
 
-@task(name="plan", cache_policy=NO_CACHE)
+@task(name="plan", task_run_name="plan shards", cache_policy=NO_CACHE)
 def plan_run(job: StylizeJob) -> str:
     """Plan a job, unless its plan is there; safe to retry, since it finds the same run again."""
     ledger = prepare_run(store(), job)

@@ -12,7 +12,13 @@ from stylecore.batch.pruning import prune_runs
 from tasks.storage import open_run
 
 
-@task(name="prune", retries=2, retry_delay_seconds=[5, 30], cache_policy=NO_CACHE)
+@task(
+    name="prune",
+    task_run_name="remove runs older than {keep_days} days",
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    cache_policy=NO_CACHE,
+)
 def prune_old_runs(run_uri: str, keep_days: int) -> list[str]:
     """Remove old runs beside a run, and say which; safe to retry.
 

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -16,7 +17,8 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from stylecore.batch.ledger import RunLedger
-from stylecore.batch.report import PictureCard, show_text
+from stylecore.batch.report import EXPLANATIONS, PictureCard, show_text
+from stylecore.batch.store import LINK_DAYS, Store
 from tasks.closing import Summary
 from tasks.progress import BOARD, Tally
 from tasks.reporting import Closing
@@ -80,7 +82,7 @@ def duration(seconds: float | None) -> str:
 
 
 def publish_summary(ledger: RunLedger, closing: Closing, note: str = "") -> None:
-    """Totals with thumbnails under a note, if there is one, and a table of shards."""
+    """Totals with thumbnails under a note, if there is one; a table of shards; the report."""
     create_markdown_artifact(
         key=f"summary-{ledger.run_id}",
         markdown=summary_markdown(ledger, closing, note),
@@ -89,6 +91,17 @@ def publish_summary(ledger: RunLedger, closing: Closing, note: str = "") -> None
     create_table_artifact(
         key=f"shards-{ledger.run_id}", table=shard_table(ledger), description="Shards of the run"
     )
+    report_uri = ledger.uri("report.html")
+    link = ledger.store.web_link(report_uri)
+    if link is not None:
+        about = f"Opens {report_uri} for {LINK_DAYS} days."
+        create_link_artifact(link, "report.html", key=f"report-{ledger.run_id}", description=about)
+
+
+def report_line(store: Store, report_uri: str) -> str:
+    """Where a report is, and a link for a browser if it can get there, as Markdown."""
+    link = store.web_link(report_uri)
+    return f"`{report_uri}`" + (f", [open it]({link}) within {LINK_DAYS} days" if link else "")
 
 
 def shard_table(ledger: RunLedger) -> list[dict[str, Any]]:
@@ -109,8 +122,11 @@ def shard_table(ledger: RunLedger) -> list[dict[str, Any]]:
 def summary_markdown(ledger: RunLedger, closing: Closing, note: str = "") -> str:
     """The summary as Markdown of less than 100 KB, thumbnails as data URIs."""
     text = "\n".join(_facts(ledger, closing.summary, note))
+    paintings: dict[str, bytes] = {}
     for card in closing.pictures:
-        line = _picture_line(card)
+        is_new = paintings.get(card.style) != card.style_thumbnail
+        paintings[card.style] = card.style_thumbnail
+        line = _picture_line(card, shows_painting=is_new)
         if len(text) + len(line) > _MARKDOWN_BYTES:
             break
         text += line
@@ -125,22 +141,29 @@ def _facts(ledger: RunLedger, summary: Summary, note: str) -> list[str]:
         f"{summary.planned} planned, {summary.duplicates} duplicates dropped, "
         f"{duration(summary.seconds)}, {summary.images_per_second:.3f} images/s.",
         "",
-        f"Report: `{ledger.uri('report.html')}`",
+        f"Report: {report_line(ledger.store, ledger.uri('report.html'))}",
         "",
     ]
     if summary.failed_by_code:
-        lines += ["| failed with | rows |", "|---|---|"]
-        lines += [f"| `{code}` | {count} |" for code, count in summary.failed_by_code.items()]
+        lines += ["| failed with | rows | which means |", "|---|---|---|"]
+        lines += [
+            f"| `{code}` | {count} | {EXPLANATIONS.get(code, '')} |"
+            for code, count in summary.failed_by_code.items()
+        ]
         lines.append("")
     return [*lines, "| content | style | result | row |", "|---|---|---|---|", ""]
 
 
-def _picture_line(card: PictureCard) -> str:
+def _picture_line(card: PictureCard, *, shows_painting: bool) -> str:
+    """One row of thumbnails; a painting is shown once, since the bytes are few."""
     name = str(show_text(card.row_id)).replace("|", "/")
-    images = (card.content_thumbnail, card.style_thumbnail, card.result_thumbnail)
-    cells = " | ".join(_image(data) for data in images)
-    return f"| {cells} | {name}, {card.style} |\n"
+    painting = _image("painting", card.style_thumbnail) if shows_painting else ""
+    style = f"{painting} {card.style}".lstrip()
+    content = _image("photograph", card.content_thumbnail)
+    result = _image("picture", card.result_thumbnail)
+    return f"| {content} | {style} | {result} | {name} |\n"
 
 
-def _image(data: bytes) -> str:
-    return f"![]({'data:image/jpeg;base64,' + base64.b64encode(data).decode()})" if data else ""
+def _image(what: str, data: bytes) -> str:
+    encoded = base64.b64encode(data).decode()
+    return f"![{what}](data:image/jpeg;base64,{encoded})" if data else ""

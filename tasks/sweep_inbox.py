@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
-from prefect import task
+import httpx
+from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from stylecore.batch.fingerprint import digest_of
 from stylecore.batch.inbox import UploadsJob, check_uploads_job
+from stylecore.batch.uris import join_uri
 from tasks.closing import read_summary
 from tasks.engines import Place
+from tasks.publish import report_line
 from tasks.retrying import is_worth_a_retry
 from tasks.run_shards import run_shards
 from tasks.storage import open_run, store
@@ -51,6 +57,7 @@ class Sweep:
 
 @task(
     name="look",
+    task_run_name="look into the inbox",
     retries=2,
     retry_delay_seconds=[2, 10],
     retry_condition_fn=is_worth_a_retry,
@@ -66,7 +73,13 @@ def look(job: UploadsJob, tries_again: bool) -> dict[str, Any]:
     return find_work(store(), job, tries_again=tries_again).as_dict()
 
 
-@task(name="settle", retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE)
+@task(
+    name="settle",
+    task_run_name="note failures",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    cache_policy=NO_CACHE,
+)
 def settle(run_uri: str) -> dict[str, int]:
     """Note the failures of a run; safe to retry, since the same notes are written again."""
     ledger = open_run(run_uri)
@@ -95,6 +108,7 @@ def sweep_inbox(job: UploadsJob) -> State[dict[str, Any]]:
         # What failed in this sweep is for a later one.
         sweep.found = look(sweep.job, tries_again=False) if not sweep.problems else sweep.found
     _publish(sweep)
+    _name_run(sweep)
     for style, (count, reason) in sweep.found["waiting"].items():
         get_run_logger().info("%d photographs wait for style %s: %s", count, style, reason)
     if sweep.problems:
@@ -111,6 +125,14 @@ def _make(sweep: Sweep, run_uri: str) -> None:
         sweep.problems.append(f"{run_uri}: {state.message}")
 
 
+def _name_run(sweep: Sweep) -> None:
+    """Tell in the flow run's name what came of it: most sweeps find nothing."""
+    came = sweep.line() if sweep.run_uris or sweep.num_waiting else "nothing new"
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:  # it is but a name
+        name = f"uploads in {sweep.job.inbox_uri}: {came}"
+        client.update_flow_run(UUID(runtime.flow_run.id), name=name)
+
+
 def _publish(sweep: Sweep) -> None:
     """A summary for the dashboard, where there is something to tell."""
     if sweep.run_uris or sweep.found["waiting"]:
@@ -125,7 +147,8 @@ def summary_lines(sweep: Sweep) -> list[str]:
     """What a sweep made, what waits and why, and what it cannot make sense of, as Markdown."""
     lines = [f"# {sweep.line()}", "", f"{sweep.found['num_photographs']} photographs in the inbox."]
     if sweep.run_uris:
-        lines += ["", *(f"- `{uri}/report.html`" for uri in sweep.run_uris)]
+        reports = [join_uri(uri, "report.html") for uri in sweep.run_uris]
+        lines += ["", *(f"- {report_line(store(), uri)}" for uri in reports)]
     if sweep.problems:
         lines += ["", *(f"- **not finished** {problem}" for problem in sweep.problems)]
     waiting = list(sweep.found["waiting"].items())[:_REASONS_SHOWN]

@@ -1,6 +1,9 @@
 """What tests of more than one package stand on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -8,6 +11,18 @@ from servers import S3Server, run_seaweed
 
 from stylecore.perception.encoder import Encoder, build_vgg
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, vgg_layers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A headless browser, for one test: it would be in the way of those of coroutines."""
+    from browser import open_browser
+
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

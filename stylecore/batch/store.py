@@ -20,7 +20,7 @@ from stylecore.batch.s3 import Response, S3Objects
 from stylecore.batch.uris import is_s3, join_uri, split_uri
 from stylecore.errors import JobError
 
-__all__ = ["ObjectInfo", "S3Connection", "Store", "StoreSettings"]
+__all__ = ["LINK_DAYS", "ObjectInfo", "S3Connection", "Store", "StoreSettings"]
 
 if TYPE_CHECKING:
     from aiobotocore.response import AioStreamingBody
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CHECK_TIMEOUT_S: Final = 3.0
 _CHECK_ATTEMPTS: Final = 2
+LINK_DAYS: Final = 7  # no signature may last longer
 
 
 class Store:
@@ -105,6 +106,16 @@ class Store:
         self._backend(uri).spool(uri, target)
         return target
 
+    def web_link(self, uri: str) -> str | None:
+        """Where a browser may read an object for a week, without credentials of its own.
+
+        Asks nobody, not even whether there is such an object.
+
+        Returns:
+            A signed address; None for local files, and where there is nothing to sign with.
+        """
+        return self._connection.sign(uri, LINK_DAYS * 86_400) if is_s3(uri) else None
+
     def check_reachable(self, uri: str, what: str = "storage") -> None:
         """Ask the store of ``uri`` something, in under ten seconds; a missing object is fine.
 
@@ -172,6 +183,17 @@ class S3Connection:
 
         sync(self._filesystem().loop, _close, response["Body"], timeout=timeout_s)
 
+    def sign(self, uri: str, expires_s: int) -> str | None:
+        """A signed address of an object; None without credentials."""
+        from botocore.exceptions import BotoCoreError
+        from fsspec.asyn import sync
+
+        filesystem = self._filesystem()
+        try:
+            return str(sync(filesystem.loop, _sign, filesystem, uri, expires_s))
+        except BotoCoreError:
+            return None
+
     def _filesystem(self) -> S3FileSystem:
         """This process' own: after a fork, the parent's does not work."""
         filesystem = self._filesystems.get(os.getpid())
@@ -184,11 +206,25 @@ def _connect() -> S3FileSystem:
     filesystem = s3fs.S3FileSystem(
         use_listings_cache=False,
         skip_instance_cache=True,
-        config_kwargs={"retries": {"total_max_attempts": 1}, "max_pool_connections": 32},
+        config_kwargs={
+            "retries": {"total_max_attempts": 1},
+            "max_pool_connections": 32,
+            "signature_version": "s3v4",  # of links too, which would get one that few stores take
+        },
     )
     # ``ask`` tries again, with jitter; two nested loops of retries would take minutes to give up.
     filesystem.retries = 1
     return filesystem
+
+
+async def _sign(filesystem: S3FileSystem, uri: str, expires_s: int) -> str:
+    bucket, key = split_uri(uri)
+    await filesystem.set_session()
+    client = await filesystem.get_s3(bucket)
+    address: str = await client.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_s
+    )
+    return address
 
 
 async def _drain(body: AioStreamingBody) -> bytes:

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -111,3 +113,16 @@ def test_other_paths_are_not_there_and_health_is(door: Door) -> None:
     assert door.request(b"{}", path="/other")[0] == 404
     assert door.request(None, path="/health") == (200, {"status": "OK"})
     assert door.request(None, path="/events")[0] == 404
+
+
+def test_a_caller_that_does_not_wait_for_the_answer_is_no_fault(
+    door: Door, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = json.dumps(UPLOAD).encode()
+    head = f"POST /events HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}"
+    with socket.create_connection(("127.0.0.1", door.port)) as caller:
+        reset_on_close = struct.pack("ii", 1, 0)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
+        caller.sendall(f"{head}\r\n\r\n".encode() + body)
+    assert door.request(None, path="/health")[0] == 200
+    assert "Traceback" not in capfd.readouterr().err

@@ -2,18 +2,24 @@
 
 import io
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
+import psutil
 import pytest
 import registrations
 import s3fs
 from PIL import Image
 from sample_images import GREAT_WAVE, make_photographs
-from stacks import LocalStack, free_port_base, processes_in, run_stack, wait_until
+from stacks import (
+    LocalStack,
+    free_port_base,
+    made_in,
+    pictures,
+    processes_in,
+    run_stack,
+    wait_until,
+)
 
 from tasks.server_limit import limit_name
 
@@ -33,22 +39,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def put_style(client: s3fs.S3FileSystem, name: str) -> None:
     client.pipe_file(f"inbox/styles/{name}.yaml", b"method: identity\nmax_side_px: 32\n")
     client.pipe_file(f"inbox/styles/{name}.jpg", GREAT_WAVE.read_bytes())
-
-
-def pictures(client: s3fs.S3FileSystem, style: str) -> list[str]:
-    return [str(name) for name in client.find(f"outbox/images/{style}")]
-
-
-def made_in(client: s3fs.S3FileSystem, style: str) -> Counter[str]:
-    """How often each upload of a style was made, by the results of all runs."""
-    made: Counter[str] = Counter()
-    for name in client.find("outbox/runs"):
-        if "/results/" in name:
-            rows: list[dict[str, Any]] = pq.read_table(
-                io.BytesIO(client.cat_file(name))
-            ).to_pylist()
-            made.update(r["row_id"] for r in rows if (r["style"], r["status"]) == (style, "made"))
-    return made
 
 
 def small_pictures(count: int) -> dict[str, bytes]:
@@ -99,12 +89,31 @@ def test_the_server_has_this_machines_limit_and_marks_dead_runs(stack: LocalStac
     assert registrations.deployment(url, "stylize-manifest/nightly")["schedules"] == []
 
 
-def test_what_the_receiver_misses_the_sweep_finds(stack: LocalStack) -> None:
+def receivers(stack: LocalStack) -> list[psutil.Process]:
+    found = processes_in(stack.home).items()
+    return [process for words, process in found if " receive " in words]
+
+
+def test_a_receiver_that_dies_is_started_again_and_what_it_missed_is_made(
+    stack: LocalStack,
+) -> None:
+    client = stack.client()
+    put_style(client, "died")
+    (receiver,) = receivers(stack)
+    receiver.kill()
+    client.pipe_file("inbox/died/one.jpg", make_photographs(1)["photo00.jpg"])
+    wait_until(lambda: pictures(client, "died"), A_SWEEP_S)
+    wait_until(lambda: made_in(client, "died") == {"died/one.jpg": 1}, A_SWEEP_S)
+    assert stack.process.poll() is None
+    assert "receiver ended by itself (killed by SIGKILL), and is started again" in stack.said()
+    (other,) = wait_until(lambda: receivers(stack), A_SWEEP_S)
+    assert other.pid != receiver.pid
+
+
+def test_what_a_receiver_that_hangs_misses_the_sweep_finds(stack: LocalStack) -> None:
     client = stack.client()
     put_style(client, "missed")
-    (receiver,) = [
-        process for words, process in processes_in(stack.home).items() if " receive " in words
-    ]
+    (receiver,) = receivers(stack)
     receiver.suspend()
     try:
         client.pipe_file("inbox/missed/one.jpg", make_photographs(1)["photo00.jpg"])

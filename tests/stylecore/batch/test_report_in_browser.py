@@ -1,12 +1,13 @@
 """The report as a browser draws it: the policy lets the pictures through, in light and dark."""
 
 import io
-import subprocess
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, ViewportSize
 
 from stylecore.batch.report import PictureCard, Report, Totals, render_report
 
@@ -35,35 +36,45 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
-def test_photograph_painting_and_result_are_drawn_and_the_result_is_largest(page: Path) -> None:
-    pixels = screenshot(page)
+def test_photograph_painting_and_result_are_drawn_and_the_result_is_largest(
+    browser: Browser, page: Path
+) -> None:
+    pixels = screenshot(browser, page)
     content, style, result = (area(pixels, color) for color in (RED, GREEN, BLUE))
     assert content > 1000
     assert style > 1000
     assert result > 1.9 * (content + style)
 
 
-def test_paper_is_light_by_default_and_dark_where_that_is_preferred(page: Path) -> None:
-    assert screenshot(page)[0, 0].min() > 240
-    assert screenshot(page, DARK)[0, 0].max() < 40
+def test_paper_is_light_by_default_and_dark_where_that_is_preferred(
+    browser: Browser, page: Path
+) -> None:
+    assert screenshot(browser, page)[0, 0].min() > 240
+    assert screenshot(browser, page, color_scheme="dark")[0, 0].max() < 40
 
 
-def test_a_card_fills_a_narrow_screen_without_being_cut_off(page: Path) -> None:
-    pixels = screenshot(page, "--window-size=500,900")
+def test_a_card_fills_a_narrow_screen_without_being_cut_off(browser: Browser, page: Path) -> None:
+    pixels = screenshot(browser, page, width_px=500)
     _, columns = np.nonzero(is_color(pixels, BLUE))
     assert 0.55 * 500 < np.ptp(columns) < 0.7 * 500
     assert columns.max() < 490
 
 
-def screenshot(page: Path, option: str = "--window-size=1200,900") -> np.ndarray:
-    """The page's pixels, shape (h, w, 3). Chromium is what `make test-all` installs first."""
-    picture = page.with_suffix(".png")
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += ["--disable-dev-shm-usage", f"--user-data-dir={page.parent / 'profile'}", option]
-    command += [f"--screenshot={picture}", page.as_uri()]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return np.asarray(Image.open(picture).convert("RGB"))
+def screenshot(
+    browser: Browser,
+    path: Path,
+    *,
+    width_px: int = 1200,
+    color_scheme: Literal["light", "dark"] = "light",
+) -> np.ndarray:
+    """What a window shows of a page, shape (h, w, 3)."""
+    size: ViewportSize = {"width": width_px, "height": 900}
+    page = browser.new_page(viewport=size, color_scheme=color_scheme)
+    page.goto(path.as_uri())
+    with Image.open(io.BytesIO(page.screenshot())) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    page.close()
+    return pixels
 
 
 def is_color(pixels: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -213,3 +215,37 @@ def test_a_server_that_never_answers_refuses_the_job(
 
 def test_a_missing_bucket_refuses_the_output(store: Store):
     refused_quickly(lambda: store.check_writable("s3://no-such-bucket/out"), "no such bucket")
+
+
+@pytest.mark.parametrize("key", AWKWARD_KEYS)
+def test_a_web_link_opens_one_object_without_credentials(store: Store, folder: str, key: str):
+    store.write_bytes(f"{folder}/{key}", b"<p>a report", "text/html; charset=utf-8")
+    link = store.web_link(f"{folder}/{key}")
+    assert link is not None
+    with urllib.request.urlopen(link, timeout=20) as page:
+        assert (page.read(), page.headers["Content-Type"]) == (
+            b"<p>a report",
+            "text/html; charset=utf-8",
+        )
+
+
+def test_a_web_link_opens_nothing_else_and_holds_no_secret(
+    store: Store, folder: str, s3_server: S3Server
+):
+    for name in ("this", "that"):
+        store.write_bytes(f"{folder}/{name}", b"a report")
+    link = store.web_link(f"{folder}/this") or ""
+    assert s3_server.environment["AWS_SECRET_ACCESS_KEY"] not in link
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(link.replace("/this?", "/that?"), timeout=20)
+
+
+def test_there_is_no_web_link_without_credentials_or_to_a_local_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert store.web_link(str(tmp_path / "report.html")) is None
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert Store().web_link("s3://inbox/report.html") is None
