@@ -112,7 +112,7 @@ class Store:
         Asks nobody, not even whether there is such an object.
 
         Returns:
-            A signed address; None for local files, and where there is nothing to sign with.
+            A signed address; None for local files, and where there is nothing lasting to sign with.
         """
         return self._connection.sign(uri, LINK_DAYS * 86_400) if is_s3(uri) else None
 
@@ -184,15 +184,19 @@ class S3Connection:
         sync(self._filesystem().loop, _close, response["Body"], timeout=timeout_s)
 
     def sign(self, uri: str, expires_s: int) -> str | None:
-        """A signed address of an object; None without credentials."""
+        """A signed address of an object; None without credentials, or with passing ones.
+
+        An address that is signed with a session's credentials holds their token, and ends with it.
+        """
         from botocore.exceptions import BotoCoreError
         from fsspec.asyn import sync
 
         filesystem = self._filesystem()
         try:
-            return str(sync(filesystem.loop, _sign, filesystem, uri, expires_s))
+            address = str(sync(filesystem.loop, _sign, filesystem, uri, expires_s))
         except BotoCoreError:
             return None
+        return None if "security-token" in address.lower() else address
 
     def _filesystem(self) -> S3FileSystem:
         """This process' own: after a fork, the parent's does not work."""

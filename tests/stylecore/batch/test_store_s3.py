@@ -249,3 +249,12 @@ def test_there_is_no_web_link_without_credentials_or_to_a_local_file(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert Store().web_link("s3://inbox/report.html") is None
+
+
+@pytest.mark.usefixtures("s3_environment")
+def test_there_is_no_web_link_that_would_hold_the_token_of_a_session(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert Store().web_link("s3://inbox/report.html") is not None
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "canary")
+    assert Store().web_link("s3://inbox/report.html") is None
