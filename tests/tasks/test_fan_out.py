@@ -1,13 +1,22 @@
 """How shards become task runs: full ones by themselves, tiny ones together, and their names."""
 
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Running
 
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord
 from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
-from tasks.fan_out import group_shards, label_group
+from tasks.engines import Engine
+from tasks.fan_out import fan_out, group_shards, label_group
+from tasks.progress import BOARD, Tally
+from tasks.shard_work import ShardRequest
 
 
 def ledger_of(sizes: list[int], rows_per_shard: int, styles: list[int] | None = None) -> RunLedger:
@@ -76,3 +85,73 @@ def test_ten_thousand_styles_of_one_row_are_some_hundred_task_runs() -> None:
 )
 def test_a_task_runs_name_tells_style_shards_and_pictures(group: list[int], expected: str) -> None:
     assert label_group(ledger_of([5, 5, 1], 10, [0, 0, 1]), group) == expected
+
+
+@dataclass(eq=False)
+class Future:
+    """What Prefect gives back for a task run, as far as it is looked at."""
+
+    parameters: dict[str, Any]
+    state: State = field(default_factory=Running)
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def wait(self) -> None:
+        pass
+
+    def result(self) -> dict[str, Any]:
+        return self.found
+
+    def end(self, **found: Any) -> None:
+        self.state, self.found = Completed(), {"busy": [], **found}
+
+
+class Elsewhere:
+    """A task runner whose task runs are at work in another process until they are told to end."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future] = []
+
+    def submit(self, _task: object, parameters: dict[str, Any]) -> Future:
+        self.futures.append(Future(parameters))
+        return self.futures[-1]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    def split_done(futures: list[Future], timeout: float) -> tuple[set[Future], set[Future]]:
+        done = {future for future in futures if future.state.is_completed()}
+        return done, set(futures) - done
+
+    monkeypatch.setattr("tasks.fan_out.wait", split_done)
+    return Elsewhere()
+
+
+def test_counts_of_a_cluster_come_from_the_ledger_and_then_from_the_task_run(
+    tmp_path: Path, cluster: Elsewhere
+) -> None:
+    ledger = ledger_of([4, 4], 4)
+    ledger.run_uri = str(tmp_path)
+    request = ShardRequest(ledger.run_uri, 0, "session")
+    engine = Engine(cast(Any, cluster), lambda: 1, is_elsewhere=True)
+    looks = fan_out(ledger, [[0], [1]], request, engine)
+    ledger.write_progress(0, {"made": 1, "failed": 1, "failed_by_code": {"empty": 1}})
+    assert next(looks) == []
+    first, second = cluster.futures
+    assert BOARD.read(ledger.run_uri)[0] == Tally(1, 0, 1, Counter(empty=1))
+    first.end(made=3, skipped=0, failed=1, failed_by_code={"empty": 1})
+    second.end(made=0, skipped=2, failed=2, failed_by_code={"missing": 2}, busy=[1])
+    assert [*looks][-1:] == [[1]]
+    assert BOARD.read(ledger.run_uri)[0] == Tally(3, 2, 3, Counter(empty=1, missing=2))
+
+
+def test_shards_of_a_cluster_look_for_the_stop_sign_of_their_run(
+    tmp_path: Path, cluster: Elsewhere
+) -> None:
+    ledger = ledger_of([4], 4)
+    ledger.run_uri = str(tmp_path)
+    engine = Engine(cast(Any, cluster), lambda: 1, is_elsewhere=True)
+    like = ShardRequest(ledger.run_uri, 0, "own", signs=("parent",))
+    looks = fan_out(ledger, [[0]], like, engine)
+    next(looks)
+    (request,) = cluster.futures[0].parameters["requests"]
+    assert request.signs == ("parent", "own")
