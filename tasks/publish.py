@@ -151,10 +151,13 @@ def _facts(ledger: RunLedger, summary: Summary, note: str) -> list[str]:
 def _picture_line(card: PictureCard, *, shows_painting: bool) -> str:
     """One row of thumbnails; a painting is shown once, since the bytes are few."""
     name = str(show_text(card.row_id)).replace("|", "/")
-    style = f"{_image(card.style_thumbnail)} {card.style}" if shows_painting else card.style
-    content, result = _image(card.content_thumbnail), _image(card.result_thumbnail)
+    painting = _image("painting", card.style_thumbnail) if shows_painting else ""
+    style = f"{painting} {card.style}".lstrip()
+    content = _image("photograph", card.content_thumbnail)
+    result = _image("picture", card.result_thumbnail)
     return f"| {content} | {style} | {result} | {name} |\n"
 
 
-def _image(data: bytes) -> str:
-    return f"![]({'data:image/jpeg;base64,' + base64.b64encode(data).decode()})" if data else ""
+def _image(what: str, data: bytes) -> str:
+    encoded = base64.b64encode(data).decode()
+    return f"![{what}](data:image/jpeg;base64,{encoded})" if data else ""

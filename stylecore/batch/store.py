@@ -206,7 +206,11 @@ def _connect() -> S3FileSystem:
     filesystem = s3fs.S3FileSystem(
         use_listings_cache=False,
         skip_instance_cache=True,
-        config_kwargs={"retries": {"total_max_attempts": 1}, "max_pool_connections": 32},
+        config_kwargs={
+            "retries": {"total_max_attempts": 1},
+            "max_pool_connections": 32,
+            "signature_version": "s3v4",  # of links too, which would get one that few stores take
+        },
     )
     # ``ask`` tries again, with jitter; two nested loops of retries would take minutes to give up.
     filesystem.retries = 1
