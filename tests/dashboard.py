@@ -51,7 +51,8 @@ class Dashboard:
         expect(found.first).to_be_visible(timeout=1000 * timeout_s)
         self.keep("runs")
         found.first.get_by_role("link", name=name).first.click()
-        self.page.wait_for_url("**/flow-run/**")
+        # The address changes first; a tab of this name is on the page of a run alone.
+        expect(self.page.get_by_role("tab", name="Artifacts")).to_be_visible()
 
     def tab(self, name: str) -> None:
         """Choose a tab of the page."""

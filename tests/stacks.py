@@ -124,7 +124,9 @@ def processes_in(home: Path) -> dict[str, psutil.Process]:
 
 def pictures(client: s3fs.S3FileSystem, style: str) -> list[str]:
     """Pictures of a style, by bucket and key."""
-    return [str(name) for name in client.find(f"outbox/images/{style}")]
+    # A folder whose first object is being written is found as an object itself.
+    folder = f"outbox/images/{style}"
+    return [str(name) for name in client.find(folder) if name != folder]
 
 
 def made_in(client: s3fs.S3FileSystem, style: str) -> Counter[str]:
