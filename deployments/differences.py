@@ -11,6 +11,8 @@ from uuid import UUID
 Kind = Literal["work pool", "deployment", "schedule", "concurrency limit", "automation"]
 Verb = Literal["created", "changed", "removed", "unchanged"]
 _VERB_WIDTH: Final = len("unchanged")
+# Switches are set when a thing is created; whoever switches it off later means it.
+_SWITCHES: Final = frozenset(("paused", "active", "enabled"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def compare(wanted: Iterable[Thing], registered: Iterable[Thing]) -> list[Change
 
 def _compare(wanted: Thing, registered: Thing) -> Change:
     differing = tuple(
-        name for name, value in wanted.fields.items() if registered.fields.get(name) != value
+        name
+        for name, value in wanted.fields.items()
+        if name not in _SWITCHES and registered.fields.get(name) != value
     )
     return Change("changed" if differing else "unchanged", wanted, registered.id, differing)

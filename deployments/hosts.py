@@ -14,8 +14,9 @@ _COUNT: Final = "import torch; print(torch.cuda.device_count())"
 
 
 def devices_here() -> dict[str, int]:
-    """This host and the number of its CUDA devices; the CPU is one."""
-    return {socket.gethostname(): _count_devices() or 1}
+    """This host and the number of its CUDA devices; without any there is nothing to limit."""
+    count = _count_devices()
+    return {socket.gethostname(): count} if count else {}
 
 
 def _count_devices() -> int:

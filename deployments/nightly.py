@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from stylecore.config import StylizeJob
+from stylecore.config import StylizeJob, without_preset
 from stylecore.errors import JobError
 
 DEFAULT_CRON: Final = "0 2 * * *"
@@ -68,8 +68,11 @@ class Nightly:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What every start has in common; the run form shows it."""
-        return {} if self.job is None else {"job": self.job.model_dump(mode="json")}
+        """What every start has in common; the run form shows it.
+
+        What the preset says is left open, so that another preset can be chosen in the form.
+        """
+        return {} if self.job is None else {"job": without_preset(self.job)}
 
     @property
     def schedule_parameters(self) -> dict[str, Any]:

@@ -70,8 +70,10 @@ def reconcile(client: SyncPrefectClient, wanted: Wanted, *, is_dry_run: bool) ->
 
 def _known(wanted: Wanted) -> list[Thing]:
     """Everything that may be ours, whatever was wanted before."""
-    everything = Wanted(catalog(EVERYTHING), wanted.gpus, _ANY_BLOCK)
-    return list(everything.things())
+    everything = Wanted(catalog(EVERYTHING), wanted.gpus, _ANY_BLOCK).things()
+    # A pool that is not wanted may be somebody's: it is never removed.
+    pools = [thing for thing in wanted.things() if thing.kind == "work pool"]
+    return [*pools, *(thing for thing in everything if thing.kind != "work pool")]
 
 
 def _turn(change: Change) -> int:

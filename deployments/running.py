@@ -37,7 +37,7 @@ def run_job(job: StylizeJob) -> int:
     ledger = prepare_run(Store(), job)
     pending = ledger.pending_shards()
     summary = None if pending else read_summary(ledger)
-    if summary is not None:
+    if summary is not None and summary.is_complete:
         return conclude(ledger, summary, summary.line(made_before=summary.made))
     todo = sum(ledger.record.shards[number].rows for number in pending)
 
@@ -65,7 +65,7 @@ def retry_failed(run_uri: str) -> int:
     failed = sum(outcome.status == "failed" for outcome in ledger.outcomes())
     todo = failed + sum(ledger.record.shards[number].rows for number in ledger.pending_shards())
     summary = read_summary(ledger)
-    if not todo and summary is not None:
+    if not todo and summary is not None and summary.is_complete:
         return conclude(ledger, summary, "nothing failed: nothing to retry")
 
     def start() -> Any:

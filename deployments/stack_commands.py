@@ -62,7 +62,7 @@ def serve(
 
 def _uploads_job(inbox_uri: str, output_uri: str, preset: str) -> UploadsJob:
     from stylecore.batch.inbox import UploadsJob
-    from stylecore.config import PRESETS
+    from stylecore.presets import PRESETS
 
     if preset not in PRESETS:
         raise JobError(f"--preset {preset}: there is no such preset. Use {', '.join(PRESETS)}.")

@@ -13,11 +13,14 @@ from deployments.stack_files import BUCKETS, Credentials, Ports, write_secret
 from stylecore.batch.inbox import UploadsJob
 from stylecore.errors import JobError
 
+_LEASES = "prefect.server.concurrency.lease_storage"
 _PREFECT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # In memory, leases are forgotten at a restart, and the slots that they held with them.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": f"{_LEASES}.filesystem",
     # Bursts of task runs are lost with the default ones.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",

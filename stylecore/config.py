@@ -10,18 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from stylecore.presets import PRESETS, Preset, fill_fields, open_fields
 from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings, at_position
 
-Preset = Literal["draft", "standard", "fine"]
 Method = Literal["optimize", "identity"]
 RunnerName = Literal["threads", "dask", "ray"]
-PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "draft": {"optimize": {"num_evaluations": 20}},
-    "standard": {"optimize": {"num_evaluations": 60}},
-    "fine": {"optimize": {"num_evaluations": 150}},
-}
 _EVALUATIONS: Final = "evaluations: " + ", ".join(
     f"{name} {preset['optimize']['num_evaluations']}" for name, preset in PRESETS.items()
 )
@@ -219,7 +214,7 @@ class StylizeJob(FrozenModel):
             return raw
         preset = raw.get("preset", "standard")
         defaults = PRESETS.get(preset) if isinstance(preset, str) else None
-        return raw if defaults is None else _fill(raw, defaults)
+        return raw if defaults is None else fill_fields(raw, defaults)
 
     @model_validator(mode="after")
     def _weights_for_all_styles_or_none(self) -> StylizeJob:
@@ -251,18 +246,9 @@ class StylizeJob(FrozenModel):
         return self
 
 
-def _fill(raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """``raw`` with missing or null values taken from ``defaults``, key by key."""
-    filled = dict(raw)
-    for key, default in defaults.items():
-        value = raw.get(key)
-        if isinstance(value, BaseModel):
-            value = value.model_dump()
-        if isinstance(default, Mapping) and isinstance(value, Mapping | None):
-            filled[key] = _fill(value or {}, default)
-        elif value is None:
-            filled[key] = default
-    return filled
+def without_preset(job: StylizeJob) -> dict[str, Any]:
+    """The fields of a job as JSON values, null where they are what its preset says."""
+    return open_fields(job.model_dump(mode="json"), PRESETS[job.preset])
 
 
 def pixel_settings(job: StylizeJob) -> dict[str, Any]:

@@ -7,16 +7,19 @@ run ends also where no other worker is free.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
@@ -51,8 +54,10 @@ class _Child:
     state: StateType = StateType.SCHEDULED
     seen_at_work: float = 0.0
 
-    def pending(self, done: set[int]) -> list[int]:
-        return [number for group in self.part for number in group if number not in done]
+    def pending(self, done: set[int]) -> Part:
+        """What is left of the part."""
+        left = [[number for number in group if number not in done] for group in self.part]
+        return [group for group in left if group]
 
 
 class ChildRuns:
@@ -91,7 +96,7 @@ class ChildRuns:
         if kind is not None and self._children:
             raise_stop_sign(self._ledger, self._request.session)
             for child in self._children:
-                _end(child, Cancelling())
+                _end(child.run_id, Cancelling())
 
     def look(self) -> None:
         """See what children did, and start more; asks nobody where that was just done."""
@@ -100,7 +105,7 @@ class ChildRuns:
         started = time.monotonic()
         self._count_done()
         self._refresh()
-        while self._can_start and self._waiting and len(self._children) < _AT_ONCE:
+        while self._waiting and self._may_start():
             self._start(self._waiting.popleft())
         spent = time.monotonic() - started
         self._look_at = time.monotonic() + max(_LOOK_EVERY_S, spent / _LISTING_SHARE)
@@ -110,39 +115,44 @@ class ChildRuns:
 
         An empty part says that children are at work: ask again.
         """
-        stop = stop_flag(self._request.session)
-        if self._request.budget.is_used_up or stop.is_set():
-            return None
-        if not (self._waiting or self._children):
+        budget = self._request.budget
+        if budget.is_used_up:
+            self._waiting.clear()  # children end by themselves, and are waited for until they have
+        if self._stop.is_set() or budget.is_overdrawn or not (self._waiting or self._children):
             return None
         if self._waiting:
             return self._waiting.popleft()
         for child in self._children:
-            if not self._is_at_work(child):
+            if not budget.is_used_up and not self._is_at_work(child):
                 self._children.remove(child)
-                _end(child, Cancelled(message="the parent run does it"))
-                return child.part
-        stop.wait(_LOOK_EVERY_S)
+                _end(child.run_id, Cancelled(message="the parent run does it"))
+                return child.pending(self._done)
+        self._stop.wait(_LOOK_EVERY_S)
         self._look_at = 0.0
         self.look()
         return []
+
+    @property
+    def _stop(self) -> threading.Event:
+        return stop_flag(self._request.session)
+
+    def _may_start(self) -> bool:
+        is_over = self._request.budget.is_used_up or self._stop.is_set()
+        return self._can_start and not is_over and len(self._children) < _AT_ONCE
 
     def _is_at_work(self, child: _Child) -> bool:
         """Whether it goes on: a child whose process died may be called running for ever."""
         if child.state == StateType.SCHEDULED:
             return False
-        first = child.pending(self._done)[: 2 * _AT_ONCE]
+        first = [number for group in child.pending(self._done) for number in group][: 2 * _AT_ONCE]
         if any(holder_of(self._ledger, number) for number in first):
             child.seen_at_work = time.monotonic()
         return time.monotonic() - child.seen_at_work < _PATIENCE_S
 
     def _start(self, part: Part) -> None:
         numbers = [number for group in part for number in group]
-        parameters = {
-            "numbers": numbers,
-            "like": asdict(self._request),
-            "place": asdict(self._place),
-        }
+        like, place = asdict(self._request), asdict(self._place)
+        parameters = {"numbers": numbers, "like": like, "place": place}
         name = f"shards {numbers[0]:05d} to {numbers[-1]:05d} of {self._ledger.run_id}"
         try:
             run = run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, flow_run_name=name)
@@ -155,29 +165,31 @@ class ChildRuns:
             self._children.append(_Child(run.id, part, seen_at_work=time.monotonic()))
 
     def _refresh(self) -> None:
-        """Ask for the states of the children, and forget those that ended."""
-        with get_client(sync_client=True) as client:
-            for child in self._children:
-                state = client.read_flow_run(child.run_id).state
-                child.state = state.type if state is not None else StateType.SCHEDULED
-        ended = [c for c in self._children if c.state.value in _FINAL or not c.pending(self._done)]
-        self._children = [child for child in self._children if child not in ended]
+        """Ask for the states of the children; what those that ended left is to be done again."""
+        for child in list(self._children):
+            child.state = _state_of(child.run_id, child.state)
+            left = child.pending(self._done)
+            if left and child.state not in TERMINAL_STATES:
+                continue
+            self._children.remove(child)
+            if left:
+                self._waiting.append(left)
+                # One that broke down would again: its machine may not reach the store.
+                self._can_start = self._can_start and child.state == StateType.COMPLETED
 
     def _count_done(self) -> None:
-        """Count the outcomes that children wrote."""
+        """Count the outcomes that children wrote: those of the newest file of a shard."""
         found = self._ledger.result_files()
-        given = {number for child in self._children for number in child.pending(self._done)}
+        parts = [child.pending(self._done) for child in self._children]
+        given = {number for part in parts for group in part for number in group}
         more = {number for number in given & found.keys() if self._has_more(number, found[number])}
         for number in more:
-            outcomes = self._ledger.outcomes_of(number, found[number])
+            outcomes = self._ledger.outcomes_of(number, found[number][-1:])
             BOARD.post(self._ledger.run_uri, number, tally_outcomes(outcomes))
         self._done |= more
 
     def _has_more(self, number: int, files: Sequence[str]) -> bool:
         return len(files) > self._before.get(number, 0)
-
-
-_FINAL: Final = frozenset(("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
 
 
 def _is_deployed() -> bool:
@@ -190,6 +202,22 @@ def _is_deployed() -> bool:
     return True
 
 
-def _end(child: _Child, state: object) -> None:
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(child.run_id, state, force=True)  # type: ignore[arg-type]
+def _state_of(run_id: UUID, last: StateType) -> StateType:
+    """The state of a child; as it was where the server does not answer."""
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(run_id).state
+    except ObjectNotFound:  # somebody deleted it
+        return StateType.CANCELLED
+    except httpx.HTTPError as error:
+        get_run_logger().warning("child run %s: %s", run_id, error)
+        return last
+    return StateType.SCHEDULED if state is None else state.type
+
+
+def _end(run_id: UUID, state: State[Any]) -> None:
+    """End a child that has not ended; one that cannot be told ends when its work is done."""
+    if _state_of(run_id, StateType.RUNNING) in TERMINAL_STATES:
+        return
+    with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, state, force=state.is_cancelled())

@@ -51,6 +51,11 @@ def num_devices(wanted: str) -> int:
     return len(_devices(wanted))
 
 
+def uses_gpu(wanted: str) -> bool:
+    """Whether a shard computes on a CUDA device of this machine."""
+    return _devices(wanted) != ("cpu",)
+
+
 def num_gpus() -> int:
     """How many CUDA devices this machine has."""
     import torch

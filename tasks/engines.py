@@ -73,6 +73,7 @@ def open_engine(place: Place) -> Iterator[Engine]:
         engine.runner.__enter__()
         engine.width()  # Dask connects when it is first asked
     except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+        engine.runner.__exit__(None, None, None)
         reason = " ".join(str(error).split())[:300]
         raise JobError(f"runner {place.runner} on {where} does not start: {reason}") from error
     try:

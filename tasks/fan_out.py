@@ -15,6 +15,7 @@ from stylecore.errors import RowError
 from tasks.engines import Engine
 from tasks.progress import BOARD, Tally
 from tasks.shard_work import ShardRequest
+from tasks.stopping import stop_flag
 from tasks.stylize_shards import stylize_shards
 
 _LOOK_EVERY_S: Final = 5
@@ -40,11 +41,12 @@ def fan_out(
         Whenever something may have changed, at least every few seconds: shards that turned out
         to be somebody else's.
     """
-    running = _Running(ledger, engine)
+    running = _Running(ledger, engine, like.session)
+    stop = stop_flag(like.session)
     if engine.is_elsewhere:
         like = replace(like, signs=(*like.signs, like.session))
     for group in groups:
-        if like.budget.is_used_up:
+        if like.budget.is_used_up or stop.is_set():
             break
         running.submit(group, like)
         while running.is_full():
@@ -56,8 +58,9 @@ def fan_out(
 class _Running:
     """Task runs at work, and their shards."""
 
-    def __init__(self, ledger: RunLedger, engine: Engine) -> None:
+    def __init__(self, ledger: RunLedger, engine: Engine, session: str) -> None:
         self.groups: dict[PrefectFuture[Any], _Group] = {}
+        self._session = session
         self._ledger = ledger
         self._engine = engine
 
@@ -103,7 +106,9 @@ class _Running:
         tally = Tally()
         with suppress(RowError):
             for number in group:
-                tally.merge(Tally.of(self._ledger.read_progress_of(number)))
+                words = self._ledger.read_progress_of(number)
+                if words.get("session") == self._session:  # else of an earlier start or attempt
+                    tally.merge(Tally.of(words))
         if tally.done:
             self._post(group, tally)
 
@@ -134,4 +139,5 @@ def label_group(ledger: RunLedger, group: _Group) -> str:
     styles = dict.fromkeys(record.styles[shard.style_index].name for shard in shards)
     names = next(iter(styles)) if len(styles) == 1 else f"{len(styles)} styles"
     span = f"{group[0]:05d}" if len(group) == 1 else f"{group[0]:05d}-{group[-1]:05d}"
-    return f"{names}, shard {span}, {sum(shard.rows for shard in shards)} pictures"
+    count = sum(shard.rows for shard in shards)
+    return f"{names}, shard {span}, {count} picture{'s' if count > 1 else ''}"

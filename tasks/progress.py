@@ -102,11 +102,12 @@ BOARD: Final = ProgressBoard()
 class ShardProgress:
     """Counts one shard's outcomes and tells the board, and now and then the ledger."""
 
-    def __init__(self, ledger: RunLedger, shard: int, planned: int) -> None:
+    def __init__(self, ledger: RunLedger, shard: int, planned: int, session: str) -> None:
         self.tally = Tally()
         self._ledger = ledger
         self._shard = shard
         self._planned = planned
+        self._session = session
         self._written_at = time.monotonic()
 
     def add(self, outcome: Outcome) -> None:
@@ -119,7 +120,8 @@ class ShardProgress:
     def write(self) -> None:
         """Tell the ledger."""
         self._written_at = time.monotonic()
-        value = {**self.tally.as_dict(), "done": self.tally.done, "planned": self._planned}
+        counts = {"done": self.tally.done, "planned": self._planned, "session": self._session}
+        value = {**self.tally.as_dict(), **counts}
         try:
             self._ledger.write_progress(self._shard, value)
         except RowError:

@@ -7,6 +7,7 @@ import time
 from typing import Any, Final, cast
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -42,11 +43,10 @@ class ProgressPublisher:
         self._todo = todo
         self._started = time.monotonic()
         self._published = self._started
+        self._key = f"progress-{ledger.run_id}{part}"
+        self._artifact: UUID | None = None
         BOARD.forget(ledger.run_uri)
-        created = create_progress_artifact(
-            progress=0.0, key=f"progress-{ledger.run_id}{part}", description=self.text(Tally())
-        )
-        self._artifact = cast(UUID, created)  # a coroutine only where there is an event loop
+        self._show(0.0, self.text(Tally()))
 
     def publish(self, *, is_last: bool = False, note: str = "") -> None:
         """Show how far the run is, and a note, unless that was just done."""
@@ -56,8 +56,19 @@ class ProgressPublisher:
         tally, _ = BOARD.read(self._ledger.run_uri)
         text = "; ".join(filter(None, (self.text(tally), note)))
         percent = 100.0 * tally.done / self._todo if self._todo else 100.0
-        update_progress_artifact(self._artifact, progress=percent, description=text)
+        self._show(percent, text)
         get_run_logger().info(text)
+
+    def _show(self, percent: float, text: str) -> None:
+        """Write the artifact; a server that is away stops nobody's work."""
+        try:
+            if self._artifact is None:
+                made = create_progress_artifact(percent, key=self._key, description=text)
+                self._artifact = cast(UUID, made)  # a coroutine only where there is an event loop
+            else:
+                update_progress_artifact(self._artifact, progress=percent, description=text)
+        except httpx.HTTPError as error:
+            get_run_logger().warning("progress is not shown: %s", error)
 
     def text(self, tally: Tally) -> str:
         """n/N, failed, skipped, images per second and time left, in one line."""

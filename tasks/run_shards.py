@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 from stylecore.batch.ledger import RunLedger
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
+from tasks.devices import uses_gpu
 from tasks.engines import Place
 from tasks.leaving import Budget
 from tasks.publish import ProgressPublisher
@@ -48,9 +49,9 @@ def run_shards(
     did_something = _make_pictures(ledger, request, where)
     note = _used_up(ledger, budget)
     summary = None if did_something else before
-    if summary is None:
+    if summary is None or not summary.is_complete:
         seconds = time.monotonic() - started + (before.seconds if before else 0.0)
-        notes = "\n\n".join(filter(None, (note, limit_note())))
+        notes = "\n\n".join(filter(None, (note, limit_note() if uses_gpu(where.device) else "")))
         summary = Summary.model_validate(close_run(run_uri, seconds, notes))
     line = summary.line(made_before)
     if summary.is_complete or note:

@@ -7,9 +7,9 @@ missing and says nothing, so the summary of a run tells whether there is one.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import Final
 
 from prefect.client.orchestration import get_client
@@ -20,6 +20,7 @@ from prefect.logging import get_run_logger
 
 LEASE_S: Final = 60.0  # after which the slot of a process that was killed comes back
 _LOOK_EVERY_S: Final = 5.0
+_TOLD_EVERY_S: Final = 60.0
 
 
 def limit_name() -> str:
@@ -27,7 +28,6 @@ def limit_name() -> str:
     return f"gpu:{socket.gethostname()}"
 
 
-@cache
 def limit_slots(name: str) -> int | None:
     """How many shards the server lets compute at once under a limit; None: it has no such limit."""
     with get_client(sync_client=True) as client:
@@ -47,18 +47,37 @@ def server_slot(check_stop: Callable[[], None]) -> Iterator[None]:
     Args:
         check_stop: called while waiting; what it raises ends that.
     """
-    with ExitStack() as held:
-        if TaskRunContext.get() is not None:
-            while not _has_slot(held):
-                check_stop()
+    held = ExitStack()
+    if TaskRunContext.get() is not None:
+        _wait_for_slot(held, check_stop)
+    try:
         yield
+    finally:
+        try:
+            held.close()
+        except Exception as error:  # the slot comes back by itself when its lease ends
+            get_run_logger().warning("slot of %s not given back: %s", limit_name(), error)
+
+
+def _wait_for_slot(held: ExitStack, check_stop: Callable[[], None]) -> None:
+    since = time.monotonic()
+    while not _has_slot(held):
+        check_stop()
+        if time.monotonic() - since > _TOLD_EVERY_S:
+            since = time.monotonic()
+            get_run_logger().warning(
+                "still waiting for a slot of %s: others have all of them. If they do not, the "
+                "server lost count: prefect gcl update %s --active-slots 0",
+                limit_name(),
+                limit_name(),
+            )
 
 
 def _has_slot(held: ExitStack) -> bool:
     """Whether nothing more has to be waited for, after some seconds of waiting."""
     name = limit_name()
     try:
-        if limit_slots(name) is None:
+        if limit_slots(name) is None:  # asked each time: it tells whether the server is there
             return True
         slot = concurrency(
             name,

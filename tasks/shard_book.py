@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class ShardBook:
     """Collects outcomes by the row's place in the shard, and counts them for those who watch."""
 
-    def __init__(self, ledger: RunLedger, shard: Shard) -> None:
+    def __init__(self, ledger: RunLedger, shard: Shard, session: str) -> None:
         self.shard = shard
-        self._progress = ShardProgress(ledger, shard.number, len(shard.rows))
+        self._progress = ShardProgress(ledger, shard.number, len(shard.rows), session)
         self._outcomes: dict[int, Outcome] = {}
         self._lock = threading.Lock()
 

@@ -24,6 +24,7 @@ from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
+from tasks.devices import uses_gpu
 from tasks.leaving import Budget, Leave
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
@@ -83,7 +84,7 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
         shard = _shard_to_do(ledger, request)
         if shard is None:
             return tally_outcomes(ledger.outcomes_of(request.number))
-        book = ShardBook(ledger, shard)
+        book = ShardBook(ledger, shard, request.session)
         leave = Leave(request.session, request.budget, claim)
         try:
             _make_rows(ledger, book, request, attempt, leave)
@@ -134,7 +135,8 @@ def _make_rows(
         on_picture=line.save_step,
         should_stop=leave.drops_pictures,
     )
-    slot = nullcontext() if job.method == "identity" else server_slot(watch.check_stop)
+    needs_slot = job.method != "identity" and uses_gpu(job.device)
+    slot = server_slot(watch.check_stop) if needs_slot else nullcontext()
     with slot, open_painter(ledger.store, job, style, watch) as painter:
         if painter.inputs_digest != ledger.record.inputs_digest:
             raise JobError(

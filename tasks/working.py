@@ -9,14 +9,14 @@ from typing import Any
 
 from prefect import runtime
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from stylecore.batch.ledger import RunLedger
 from tasks.child_runs import ChildRuns, Part, split
 from tasks.engines import Engine, Place, open_engine
 from tasks.fan_out import fan_out, group_shards
 from tasks.publish import ProgressPublisher
-from tasks.shard_work import Retry, ShardRequest
+from tasks.shard_work import RETRIED, Retry, ShardRequest
 from tasks.stopping import raise_stop_sign, stop_flag
 from tasks.storage import open_run
 from tasks.waiting import OtherWorkers
@@ -54,7 +54,7 @@ class Work:
     def until_done(self, pending: Sequence[int]) -> None:
         """Work through shards, and come back to those that others worked on meanwhile."""
         others = OtherWorkers(self.ledger, self.request.session, self.request.budget)
-        while pending:
+        while pending and not self.request.budget.is_used_up:
             pending = others.wait(self.through(pending, "no"), self.publisher)
 
     def _fan_out(self, part: Part, request: ShardRequest, children: ChildRuns) -> list[int]:
@@ -93,9 +93,22 @@ def work_on_part(numbers: Sequence[int], like: ShardRequest, place: Place) -> St
     ledger = open_run(like.run_uri)
     session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/{ledger.run_id}"
     request = replace(like, session=session, signs=(*like.signs, like.session))
-    todo = sum(ledger.record.shards[number].rows for number in numbers)
+    todo = rows_to_do(ledger, numbers, like.retry)
     publisher = ProgressPublisher(ledger, todo, f"-{numbers[0]:05d}")
     with working(ledger, request, place, publisher) as work:
-        busy = work.through(numbers, like.retry)
+        work.through(numbers, like.retry)
+        was_stopped = stop_flag(session).is_set()
     publisher.publish(is_last=True)
-    return Completed(message=f"worked on {len(numbers) - len(busy)} of {len(numbers)} shards")
+    if was_stopped:
+        return Cancelled(message="the run that this is a part of was stopped")
+    done = set(numbers) & ledger.result_files().keys()
+    return Completed(message=f"{len(done)} of {len(numbers)} shards are done")
+
+
+def rows_to_do(ledger: RunLedger, numbers: Iterable[int], retry: Retry) -> int:
+    """How many rows of some shards a request is about."""
+    if retry == "no":
+        return sum(ledger.record.shards[number].rows for number in numbers)
+    files, is_wanted = ledger.result_files(), RETRIED[retry]
+    found = (ledger.outcomes_of(number, files.get(number, [])) for number in numbers)
+    return sum(is_wanted(outcome) for outcomes in found for outcome in outcomes)

@@ -20,8 +20,9 @@ from pydantic import Field, ValidationError
 from stylecore.batch.faults import job_errors
 from stylecore.batch.objects import ObjectInfo
 from stylecore.batch.uris import AllowList, bucket_or_folder, check_folder, check_uri, resolve
-from stylecore.config import Preset, StylizeJob
+from stylecore.config import StylizeJob
 from stylecore.errors import JobError
+from stylecore.presets import Preset
 from stylecore.settings import PER_IMAGE, FrozenModel, at_position
 
 STYLES_FOLDER: Final = "styles"

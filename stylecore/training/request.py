@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from stylecore.config import Preset
+from stylecore.presets import Preset
 from stylecore.settings import FrozenModel, at_position
 from stylecore.training.settings import TrainRefinerSettings
 

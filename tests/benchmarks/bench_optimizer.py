@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib as mpl
 from tables import Measured, measure, show
 
-from stylecore.config import PRESETS
+from stylecore.presets import PRESETS
 
 mpl.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402 - needs the line above

@@ -99,9 +99,9 @@ def test_the_sweep_runs_every_minute_and_after_events_and_never_beside_another()
     assert trigger.within.total_seconds() == trigger.schedule_after.total_seconds() == 30
 
 
-def test_the_nightly_job_is_stored_expanded_and_is_a_job_again() -> None:
+def test_the_nightly_job_leaves_open_what_its_preset_says_and_is_a_job_again() -> None:
     nightly = nightly_of(Nightly(JOB))
-    assert nightly.parameters["job"]["optimize"]["num_evaluations"] == 20
+    assert nightly.parameters["job"]["optimize"]["num_evaluations"] is None
     assert StylizeJob.model_validate(nightly.parameters["job"]) == JOB
 
 

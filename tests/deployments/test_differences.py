@@ -31,9 +31,16 @@ def test_what_is_as_it_should_be_is_unchanged_and_keeps_its_id() -> None:
 
 
 def test_a_change_names_the_fields_that_differ_and_no_others() -> None:
-    (change,) = compare([limit(2, active=True, decay=0.0)], [limit(1, ID, active=False, decay=0.0)])
-    assert change.line == "changed (limit, active)  concurrency limit gpu:a"
+    (change,) = compare([limit(2, decay=1.0, note="")], [limit(1, ID, decay=0.0, note="")])
+    assert change.line == "changed (limit, decay)  concurrency limit gpu:a"
     assert change.id == ID
+
+
+def test_what_a_person_switched_off_stays_off() -> None:
+    wanted = [Thing("schedule", "nightly", {"active": True, "paused": False, "enabled": True})]
+    registered = [Thing("schedule", "nightly", {"active": False, "paused": True, "enabled": False})]
+    (change,) = compare(wanted, registered)
+    assert change.verb == "unchanged"
 
 
 def test_fields_that_only_the_server_has_are_its_own_affair() -> None:

@@ -1,5 +1,6 @@
 """``deploy`` against a real server: what it registers, and that doing it again changes nothing."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import registrations
 from buckets import Workplace
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from sample_images import GREAT_WAVE
 from typer.testing import CliRunner
 
+from deployments.catalog import nightly_deployment
 from deployments.cli import app
+from deployments.nightly import Nightly
+from deployments.reconciling import Wanted, reconcile
 from tasks.server_limit import limit_name
 
 pytestmark = pytest.mark.e2e
@@ -156,6 +161,29 @@ def test_what_is_left_out_now_is_removed_and_named(
     assert registrations.automations(url) == {"stylebatch: a dead run is marked as crashed"}
 
 
+def test_a_schedule_that_somebody_paused_stays_paused(workplace: Workplace, nightly: Path) -> None:
+    url, night = workplace.prefect_url, ["--nightly", str(nightly)]
+    deploy(*night)
+    registered = registrations.deployment(url, NIGHTLY)
+    (schedule,) = registered["schedules"]
+    path = f"{url}/deployments/{registered['id']}/schedules/{schedule['id']}"
+    httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
+    assert changes(deploy(*night)) == []
+    (schedule,) = registrations.deployment(url, NIGHTLY)["schedules"]
+    assert schedule["active"] is False
+
+
+def test_a_work_pool_is_nobodys_to_remove(workplace: Workplace) -> None:
+    deploy()
+    settings = temporary_settings({PREFECT_API_URL: workplace.prefect_url})
+    with settings, get_client(sync_client=True) as client:
+        served = [nightly_deployment(Nightly())]
+        served[0].work_pool_name = None  # as `up` serves it
+        changes = reconcile(client, Wanted(served, {}), is_dry_run=False)
+        assert client.read_work_pool("stylebatch").type == "process"
+    assert "work pool" not in {change.thing.kind for change in changes}
+
+
 def test_what_somebody_changed_by_hand_is_set_back_and_named(workplace: Workplace) -> None:
     url = workplace.prefect_url
     deploy()
@@ -168,12 +196,12 @@ def test_what_somebody_changed_by_hand_is_set_back_and_named(workplace: Workplac
     assert found["description"].startswith("Stylize a manifest")
 
 
-def test_limits_are_those_of_this_host_or_as_given_and_others_are_left_alone(
+def test_limits_are_as_given_and_those_of_other_hosts_are_left_alone(
     workplace: Workplace,
 ) -> None:
     url, here = workplace.prefect_url, limit_name()  # what a shard asks for
-    deploy()
-    assert registrations.limits(url)[here] >= 1
+    deploy("--gpus", f"{socket.gethostname()}=2")
+    assert registrations.limits(url)[here] == 2
     deploy("--gpus", "big=8", "--gpus", "small.local=1")
     lines = deploy("--gpus", "big=4")
     assert "changed (limit)  concurrency limit gpu:big  4 at once" in lines
@@ -205,7 +233,7 @@ def test_a_job_file_is_registered_expanded_with_one_run_at_a_time(
     deploy("--nightly", str(nightly))
     found = registrations.deployment(workplace.prefect_url, NIGHTLY)
     job = found["parameters"]["job"]
-    assert (job["preset"], job["optimize"]["num_evaluations"]) == ("draft", 20)
+    assert (job["preset"], job["optimize"]["num_evaluations"]) == ("draft", None)
     assert found["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert found["global_concurrency_limit"]["limit"] == 1
     assert found["entrypoint"] == "flows.stylize_manifest.stylize_manifest"

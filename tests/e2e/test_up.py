@@ -21,6 +21,7 @@ from stacks import (
     wait_until,
 )
 
+from tasks.devices import num_gpus
 from tasks.server_limit import limit_name
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -76,9 +77,9 @@ def test_the_screen_names_addresses_and_the_credentials_are_private(stack: Local
     assert keys["secret_key"] not in commands
 
 
-def test_the_server_has_this_machines_limit_and_marks_dead_runs(stack: LocalStack) -> None:
+def test_the_server_has_limits_for_gpus_only_and_marks_dead_runs(stack: LocalStack) -> None:
     url = stack.credentials["prefect_api_url"]
-    assert registrations.limits(url).keys() == {limit_name()}
+    assert registrations.limits(url).keys() == ({limit_name()} if num_gpus() else set())
     assert registrations.automations(url) == {
         "stylebatch: a dead run is marked as crashed",
         "stylebatch: an upload starts a sweep",

@@ -17,18 +17,18 @@ from stub_stylizers import Invert
 from flows.stylize_manifest import stylize_manifest
 from stylecore.errors import RunStoppedError
 from tasks import server_limit
-from tasks.server_limit import limit_name, limit_slots, server_slot
+from tasks.devices import uses_gpu
+from tasks.server_limit import limit_name, server_slot
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("harness")]
 
 
 @pytest.fixture(autouse=True)
-def _forgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process of a run asks once; the tests are many runs."""
+def _has_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is on GPUs; that this machine has none does not matter to it."""
     monkeypatch.setattr(server_limit, "_LOOK_EVERY_S", 0.5)
-    limit_slots.cache_clear()
-    yield
-    limit_slots.cache_clear()
+    for place in ("tasks.shard_work", "tasks.run_shards"):
+        monkeypatch.setattr(f"{place}.uses_gpu", lambda _device: True)
 
 
 @contextmanager
@@ -110,6 +110,34 @@ def test_a_limit_that_cannot_be_asked_for_costs_no_picture(
     bucket.fill(1)
     assert run(bucket).message == "made 1, skipped 0, failed 0"
     assert "is unknown: the server went away" in summary_of(bucket)
+
+
+def test_a_slot_that_cannot_be_given_back_costs_no_outcome(
+    bucket: LocalBucket, invert: Invert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def taken(*_: object, **__: object) -> Iterator[None]:
+        yield
+        raise ConnectionError("the server went away")
+
+    monkeypatch.setattr(server_limit, "concurrency", taken)
+    bucket.fill(1)
+    with limit_of(1):
+        assert run(bucket).message == "made 1, skipped 0, failed 0"
+    assert [row["attempt"] for row in bucket.results()] == [1]
+    assert invert.stylized == [0]
+
+
+def test_on_a_cpu_no_slot_is_taken(
+    bucket: LocalBucket, invert: Invert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("tasks.shard_work", "tasks.run_shards"):
+        monkeypatch.setattr(f"{place}.uses_gpu", uses_gpu)
+    bucket.fill(1)
+    with limit_of(1), concurrency(limit_name()):
+        assert run(bucket).message == "made 1, skipped 0, failed 0"
+    assert invert.stylized == [0]
+    assert limit_name() not in summary_of(bucket)
 
 
 def test_whoever_is_asked_to_stop_waits_for_no_slot() -> None:

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from stylecore.config import (
-    PRESETS,
     Limits,
     OutputSettings,
     StyleSource,
     StylizeJob,
     pixel_settings,
+    without_preset,
 )
+from stylecore.presets import PRESETS
 from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings
 
 MINIMAL: dict[str, Any] = {"manifest_uri": "m.jsonl", "styles": ["wave.jpg"], "output_uri": "out"}
@@ -234,3 +235,18 @@ def test_where_a_refiner_lies_changes_no_pixel_but_how_it_is_used_does() -> None
 def test_a_refinement_that_makes_no_sense_is_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         job(**values)
+
+
+@pytest.mark.parametrize("preset", ["draft", "standard", "fine"])
+def test_what_a_preset_says_can_be_left_open_again_and_another_preset_chosen(preset: str) -> None:
+    job = StylizeJob.model_validate({**MINIMAL, "preset": preset})
+    opened = without_preset(job)
+    assert opened["optimize"]["num_evaluations"] is None
+    assert StylizeJob.model_validate(opened) == job
+    finer = StylizeJob.model_validate({**opened, "preset": "fine"})
+    assert finer.optimize.num_evaluations == 150
+
+
+def test_what_a_request_says_itself_stays_when_its_preset_is_left_open() -> None:
+    job = StylizeJob.model_validate({**MINIMAL, "optimize": {"num_evaluations": 7}})
+    assert without_preset(job)["optimize"]["num_evaluations"] == 7
