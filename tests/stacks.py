@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 import s3fs
 from command_line import STYLEBATCH, clean_environment
@@ -117,3 +120,22 @@ def processes_in(home: Path) -> dict[str, psutil.Process]:
         except psutil.Error:
             continue  # gone, or not ours to see
     return found
+
+
+def pictures(client: s3fs.S3FileSystem, style: str) -> list[str]:
+    """Pictures of a style, by bucket and key."""
+    # A folder whose first object is being written is found as an object itself.
+    folder = f"outbox/images/{style}"
+    return [str(name) for name in client.find(folder) if name != folder]
+
+
+def made_in(client: s3fs.S3FileSystem, style: str) -> Counter[str]:
+    """How often each upload of a style was made, by the results of all runs."""
+    made: Counter[str] = Counter()
+    for name in client.find("outbox/runs"):
+        if "/results/" in name:
+            rows: list[dict[str, Any]] = pq.read_table(
+                io.BytesIO(client.cat_file(name))
+            ).to_pylist()
+            made.update(r["row_id"] for r in rows if (r["style"], r["status"]) == (style, "made"))
+    return made

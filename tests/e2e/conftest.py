@@ -21,3 +21,9 @@ def workplace(
 ) -> Workplace:
     """A bucket for photographs, one for pictures, and a shell next to both servers."""
     return Workplace(s3_server, prefect_url, tmp_path_factory.mktemp("home"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep pictures of the dashboard there, to look at"
+    )

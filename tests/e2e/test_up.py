@@ -2,18 +2,23 @@
 
 import io
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
 import s3fs
 from PIL import Image
 from sample_images import GREAT_WAVE, make_photographs
-from stacks import LocalStack, free_port_base, processes_in, run_stack, wait_until
+from stacks import (
+    LocalStack,
+    free_port_base,
+    made_in,
+    pictures,
+    processes_in,
+    run_stack,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -31,22 +36,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def put_style(client: s3fs.S3FileSystem, name: str) -> None:
     client.pipe_file(f"inbox/styles/{name}.yaml", b"method: identity\nmax_side_px: 32\n")
     client.pipe_file(f"inbox/styles/{name}.jpg", GREAT_WAVE.read_bytes())
-
-
-def pictures(client: s3fs.S3FileSystem, style: str) -> list[str]:
-    return [str(name) for name in client.find(f"outbox/images/{style}")]
-
-
-def made_in(client: s3fs.S3FileSystem, style: str) -> Counter[str]:
-    """How often each upload of a style was made, by the results of all runs."""
-    made: Counter[str] = Counter()
-    for name in client.find("outbox/runs"):
-        if "/results/" in name:
-            rows: list[dict[str, Any]] = pq.read_table(
-                io.BytesIO(client.cat_file(name))
-            ).to_pylist()
-            made.update(r["row_id"] for r in rows if (r["style"], r["status"]) == (style, "made"))
-    return made
 
 
 def small_pictures(count: int) -> dict[str, bytes]:
