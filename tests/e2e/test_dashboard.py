@@ -102,7 +102,7 @@ def check_summary(stack: LocalStack, dashboard: Dashboard) -> None:
     expect(row).to_contain_text("1")
     dashboard.keep("summary")
     (report,) = stack.client().glob("outbox/runs/*/report.html")
-    expect(page.get_by_text(f"s3://{report}")).to_be_visible()
+    expect(page.get_by_text(f"s3://{report}").first).to_be_visible()
     link = page.get_by_role("link", name="open it").get_attribute("href")
     assert link is not None
     page.goto(link)
