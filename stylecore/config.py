@@ -117,17 +117,6 @@ class StylizeJob(FrozenModel):
         tuple[Annotated[StyleSource, BeforeValidator(_from_uri)], ...],
         Field(description="Paintings; may be empty if every row names its own style."),
     ] = Field((), json_schema_extra=at_position(1))
-    cascade: bool = Field(
-        False,
-        description="Apply the styles one after another, each to the picture of the one before.",
-        json_schema_extra=at_position(6),
-    )
-    regions: bool = Field(
-        False,
-        description="Every row names in mask_uri one mask for each style, in their order: each "
-        "style goes where its mask is white.",
-        json_schema_extra=at_position(7),
-    )
     output_uri: str = Field(
         min_length=1, description="Folder for pictures and runs.", json_schema_extra=at_position(2)
     )
@@ -145,6 +134,17 @@ class StylizeJob(FrozenModel):
         "optimize",
         description="How to stylize; identity only resizes, to rehearse a job.",
         json_schema_extra=at_position(5),
+    )
+    cascade: bool = Field(
+        False,
+        description="Apply the styles one after another, each to the picture of the one before.",
+        json_schema_extra=at_position(6),
+    )
+    regions: bool = Field(
+        False,
+        description="Every row names in mask_uri one mask for each style, in their order: each "
+        "style goes where its mask is white.",
+        json_schema_extra=at_position(7),
     )
     optimize: OptimizeSettings = Field(
         OptimizeSettings(),

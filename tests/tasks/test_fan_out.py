@@ -81,6 +81,7 @@ def test_ten_thousand_styles_of_one_row_are_some_hundred_task_runs() -> None:
         ([1], "style0, shard 00001, 5 pictures"),
         ([0, 1], "style0, shard 00000-00001, 10 pictures"),
         ([1, 2], "2 styles, shard 00001-00002, 6 pictures"),
+        ([2], "style1, shard 00002, 1 picture"),
     ],
 )
 def test_a_task_runs_name_tells_style_shards_and_pictures(group: list[int], expected: str) -> None:
@@ -134,7 +135,11 @@ def test_counts_of_a_cluster_come_from_the_ledger_and_then_from_the_task_run(
     request = ShardRequest(ledger.run_uri, 0, "session")
     engine = Engine(cast(Any, cluster), lambda: 1, is_elsewhere=True)
     looks = fan_out(ledger, [[0], [1]], request, engine)
-    ledger.write_progress(0, {"made": 1, "failed": 1, "failed_by_code": {"empty": 1}})
+    ledger.write_progress(0, {"made": 4, "session": "yesterday"})
+    assert next(looks) == []
+    assert BOARD.read(ledger.run_uri)[0] == Tally()
+    said = {"made": 1, "failed": 1, "failed_by_code": {"empty": 1}, "session": "session"}
+    ledger.write_progress(0, said)
     assert next(looks) == []
     first, second = cluster.futures
     assert BOARD.read(ledger.run_uri)[0] == Tally(1, 0, 1, Counter(empty=1))
