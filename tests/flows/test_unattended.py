@@ -1,5 +1,6 @@
 """Nights that end by themselves, try failed rows again, and forget old runs."""
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -141,3 +142,15 @@ def test_a_night_ends_with_forgetting_old_runs_but_no_pictures(
     assert not old.exists()
     assert len(list(bucket.output.glob("runs/*"))) == 1
     assert len(bucket.pictures()) == 4
+
+
+@pytest.mark.usefixtures("harness", "invert")
+def test_a_run_that_was_closed_too_early_is_closed_again(bucket: LocalBucket) -> None:
+    bucket.fill(2)
+    assert run(bucket.job()).message == "made 2, skipped 0, failed 0"
+    (path,) = bucket.output.glob("runs/*/summary.json")
+    early = {**bucket.summary(), "made": 0, "pending": 2}
+    path.write_text(json.dumps(early))
+    state = run(bucket.job())
+    assert (state.is_completed(), state.message) == (True, "made 0, skipped 2, failed 0")
+    assert (bucket.summary()["made"], bucket.summary()["pending"]) == (2, 0)
