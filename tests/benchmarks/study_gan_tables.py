@@ -25,6 +25,7 @@ TITLES = {
     "ssim": "SSIM",
 }
 GATED = ("refined", "no adversary", "color match", "contrast")
+FURTHER = "more evaluations"
 CHECKED = ("swdl", "blind", "fdrl_others")
 
 
@@ -129,9 +130,11 @@ def against(cases: Sequence[Case]) -> tuple[list[str], list[list[str]]]:
     """Picture by picture: the change by the refiner less that by a control."""
     styles = sorted({case.style for case in cases})
     controls = {method: of_method(cases, method) for method in GATED[1:]}
-    for style in styles:
-        own = [case for case in controls["contrast"] if case.style == style]
-        controls[f"contrast, {style}"] = own
+    controls |= {FURTHER: of_method(cases, FURTHER)}
+    for method in ("contrast", FURTHER):
+        for style in styles:
+            own = [case for case in controls[method] if case.style == style]
+            controls[f"{method}, {style}"] = own
     refined = of_method(cases, "refined")
     rows = [[name, str(len(own)), *differences(refined, own)] for name, own in controls.items()]
     return ["less", "pictures", *TITLES.values()], rows
@@ -142,9 +145,14 @@ def differences(refined: Sequence[Case], controls: Sequence[Case]) -> list[str]:
     found = {(case.style, case.name): case for case in refined}
     pairs = [(found[case.style, case.name], case) for case in controls]
     return [
-        interval([a.change(key, "gated") - b.change(key, "gated") for a, b in pairs], "mean")
+        interval([a.change(key, "gated") - b.change(key, kept_of(b)) for a, b in pairs], "mean")
         for key in TITLES
     ]
+
+
+def kept_of(case: Case) -> str:
+    """What becomes of a picture; no gate applies to more evaluations."""
+    return "full" if case.method == FURTHER else "gated"
 
 
 def worse(cases: Sequence[Case]) -> tuple[list[str], list[list[str]]]:
@@ -164,11 +172,6 @@ def worse(cases: Sequence[Case]) -> tuple[list[str], list[list[str]]]:
         counts += [lambda case, key=key: case.change(key, "gated") > 0 for key in CHECKED]
         rows.append([method, str(len(own)), *(str(sum(map(is_so, own))) for is_so in counts)])
     return header, rows
-
-
-def is_gated(case: Case) -> bool:
-    """Whether the gate allows what was kept."""
-    return is_allowed(gate_figures(case.before), gate_figures(case.found["gated"]))
 
 
 def gate_figures(figures: dict[str, float]) -> GateFigures:
