@@ -33,7 +33,7 @@ demo: $(STAMP) ## stylize the sample photographs into ./demo-output
 	@$(BIN)/stylebatch run deployments/samples/demo.yaml
 
 test: $(STAMP) ## run the tests that need no GPU and little time
-	$(BIN)/pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: $(STAMP) programs $(EXTRAS_STAMP) ## run every test, after installing what they need
 	$(BIN)/pytest $(WITHOUT_GPU)

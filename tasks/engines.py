@@ -71,7 +71,8 @@ def open_engine(place: Place) -> Iterator[Engine]:
     where = place.runner_address or "this machine"
     try:
         engine.runner.__enter__()
-        engine.width()  # Dask connects when it is first asked
+        if engine.is_elsewhere:
+            engine.width()  # Dask connects when it is first asked
     except (OSError, RuntimeError, TimeoutError, ValueError) as error:
         engine.runner.__exit__(None, None, None)
         reason = " ".join(str(error).split())[:300]

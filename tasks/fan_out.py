@@ -74,9 +74,8 @@ class _Running:
 
     def is_full(self) -> bool:
         """Whether more task runs would only wait."""
-        is_quick = self._ledger.record.job.method == "identity"
-        room = _IDENTITY_SHARDS if is_quick and not self._engine.is_elsewhere else 0
-        return len(self.groups) >= 1 + max(room, self._engine.width())
+        is_quick = self._ledger.record.job.method == "identity" and not self._engine.is_elsewhere
+        return len(self.groups) > (_IDENTITY_SHARDS if is_quick else self._engine.width())
 
     def wait(self) -> list[int]:
         """Wait some seconds for one to end; returns the shards that were somebody else's."""

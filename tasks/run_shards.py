@@ -51,7 +51,8 @@ def run_shards(
     summary = None if did_something else before
     if summary is None or not summary.is_complete:
         seconds = time.monotonic() - started + (before.seconds if before else 0.0)
-        notes = "\n\n".join(filter(None, (note, limit_note() if uses_gpu(where.device) else "")))
+        needs_gpu = ledger.record.job.method != "identity" and uses_gpu(where.device)
+        notes = "\n\n".join(filter(None, (note, limit_note() if needs_gpu else "")))
         summary = Summary.model_validate(close_run(run_uri, seconds, notes))
     line = summary.line(made_before)
     if summary.is_complete or note:

@@ -168,9 +168,11 @@ def test_a_schedule_that_somebody_paused_stays_paused(workplace: Workplace, nigh
     (schedule,) = registered["schedules"]
     path = f"{url}/deployments/{registered['id']}/schedules/{schedule['id']}"
     httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
-    assert changes(deploy(*night)) == []
+    # Prefect drops a schedule's parameters when it is switched: those come back.
+    assert [line for line in changes(deploy(*night)) if "(parameters)" not in line] == []
     (schedule,) = registrations.deployment(url, NIGHTLY)["schedules"]
     assert schedule["active"] is False
+    assert schedule["parameters"]["retry_passing"] is True
 
 
 def test_a_work_pool_is_nobodys_to_remove(workplace: Workplace) -> None:
