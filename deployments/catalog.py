@@ -84,7 +84,7 @@ def nightly_deployment(nightly: Nightly) -> RunnerDeployment:
     schedule = Cron(
         nightly.cron,
         timezone=nightly.timezone,
-        parameters=nightly.schedule_parameters,
+        parameters=nightly.habits,
         slug="nightly",
     )
     return _deploy(

@@ -70,13 +70,14 @@ class Nightly:
     def parameters(self) -> dict[str, Any]:
         """What every start has in common; the run form shows it.
 
-        What the preset says is left open, so that another preset can be chosen in the form.
+        What the preset says is left open, so that another preset can be chosen in the form. What a
+        night does besides is here too: Prefect drops a schedule's own parameters when it is paused.
         """
-        return {} if self.job is None else {"job": without_preset(self.job)}
+        return {} if self.job is None else {"job": without_preset(self.job), **self.habits}
 
     @property
-    def schedule_parameters(self) -> dict[str, Any]:
-        """What only the schedule's starts have: a person who starts one may want otherwise."""
+    def habits(self) -> dict[str, Any]:
+        """What a night does besides its job; a person who starts one may want otherwise."""
         return {"retry_passing": True, "keep_days": self.keep_days}
 
     @property

@@ -42,7 +42,8 @@ def verify_run(run_uri: str, *, repair: bool) -> int:
         say(f"unnamed     {unnamed} pictures since the plan, of other runs or of shards to be done")
     if findings and repair:
         shards = set_back(ledger, findings)
-        say(f"set back    {len(shards)} shards; start the job again to make what is missing")
+        again = f"`stylebatch retry {ledger.run_uri}` makes what is missing"
+        say(f"set back    {len(shards)} of {len(ledger.record.shards)} shards; {again}")
     elif findings:
         complain("not all is true; --repair sets it back, to be made again")
     return EXIT_UNTRUE if findings else EXIT_TRUE

@@ -52,7 +52,7 @@ def test_what_is_not_true_is_named_and_set_back_only_when_asked_for(ledger: RunL
     assert ledger.pending_shards() == []
     repaired = verify(ledger, "--repair")
     assert repaired.code == 3
-    assert repaired.lines[-1].startswith("set back    1 shards")
+    assert repaired.lines[-1].startswith("set back    1 of 2 shards; `stylebatch retry ")
     assert ledger.pending_shards() == [first.shard]
 
 
