@@ -111,11 +111,9 @@ def test_a_schedule_has_its_own_time_zone_and_parameters() -> None:
     (schedule,) = deployment.schedules or []
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("30 1 * * 1-5", "Europe/Berlin")
     assert schedule.parameters == {"retry_passing": True, "keep_days": 30}
-    assert deployment.parameters.keys() == {
-        "job",
-        "retry_passing",
-        "keep_days",
-    }  # pausing drops the schedule's
+    # Pausing a schedule drops its own: then the deployment's hold.
+    assert deployment.parameters.keys() == {"job", "retry_passing", "keep_days"}
+    assert deployment.parameters["keep_days"] == 30
 
 
 def test_a_nightly_run_that_is_still_going_keeps_the_next_from_starting() -> None:

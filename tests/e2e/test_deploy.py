@@ -128,7 +128,8 @@ def test_another_hour_replaces_the_old_one_and_the_same_hour_stays_the_same_sche
     )
     assert after["parameters"] == {"retry_passing": True, "keep_days": None}
     assert changes(deploy(*night, *options, "--keep-days", "30")) == [
-        f"changed (parameters)  schedule {NIGHTLY} at 15 3 * * * Europe/Berlin"
+        f"changed (parameters)  deployment {NIGHTLY}",
+        f"changed (parameters)  schedule {NIGHTLY} at 15 3 * * * Europe/Berlin",
     ]
     (kept,) = registrations.deployment(url, NIGHTLY)["schedules"]
     assert kept["parameters"] == {"retry_passing": True, "keep_days": 30}
