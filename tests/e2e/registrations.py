@@ -1,5 +1,6 @@
 """An independent look at what a Prefect server keeps: its API's JSON, with ids and time stamps."""
 
+import time
 from typing import Any
 
 import httpx
@@ -18,14 +19,14 @@ def everything(url: str) -> dict[str, list[dict[str, Any]]]:
     """All that ``deploy`` could write to, whole."""
     found = {}
     for kind, path in _KINDS.items():
-        answer = httpx.post(f"{url}/{path}", json={}, timeout=30).raise_for_status().json()
+        answer = ask("POST", f"{url}/{path}", {}).json()
         found[kind] = sorted(answer, key=lambda thing: str(thing["id"]))
     return found
 
 
 def deployment(url: str, name: str) -> dict[str, Any]:
     """One deployment, by its whole name."""
-    answer = httpx.get(f"{url}/deployments/name/{name}", timeout=30).raise_for_status()
+    answer = ask("GET", f"{url}/deployments/name/{name}")
     found: dict[str, Any] = answer.json()
     return found
 
@@ -52,7 +53,7 @@ def runs(url: str, name: str) -> list[dict[str, Any]]:
     """Runs of a deployment, the latest first."""
     ours = {"id": {"any_": [deployment(url, name)["id"]]}}
     asked = {"deployments": ours, "sort": "EXPECTED_START_TIME_DESC"}
-    answer = httpx.post(f"{url}/flow_runs/filter", json=asked, timeout=30).raise_for_status()
+    answer = ask("POST", f"{url}/flow_runs/filter", asked)
     found: list[dict[str, Any]] = answer.json()
     return found
 
@@ -62,13 +63,13 @@ def start(url: str, name: str, **parameters: Any) -> str:
     path = f"{url}/deployments/{deployment(url, name)['id']}/create_flow_run"
     state = {"type": "SCHEDULED"}
     asked = {"parameters": parameters, "state": state}
-    answer = httpx.post(path, json=asked, timeout=30).raise_for_status()
+    answer = ask("POST", path, asked)
     return str(answer.json()["id"])
 
 
 def state(url: str, run_id: str) -> dict[str, Any]:
     """The state of a run: name and message."""
-    answer = httpx.get(f"{url}/flow_runs/{run_id}", timeout=30).raise_for_status()
+    answer = ask("GET", f"{url}/flow_runs/{run_id}")
     found: dict[str, Any] = answer.json()["state"]
     return found
 
@@ -76,3 +77,13 @@ def state(url: str, run_id: str) -> dict[str, Any]:
 def has_ended(url: str, run_id: str) -> bool:
     """Whether a run is over, however it ended."""
     return state(url, run_id)["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def ask(method: str, url: str, body: object = None) -> httpx.Response:
+    """Call the API; a server whose database is busy for a moment is asked again."""
+    for _ in range(20):
+        answer = httpx.request(method, url, json=body, timeout=30)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(0.5)
+    return answer.raise_for_status()

@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import registrations
 from buckets import Workplace
@@ -144,7 +143,7 @@ def test_a_schedule_that_somebody_added_by_hand_is_removed_and_named(
     registered = registrations.deployment(url, NIGHTLY)
     added = {"schedule": {"cron": "5 5 * * *", "timezone": "UTC"}, "active": True}
     path = f"{url}/deployments/{registered['id']}/schedules"
-    httpx.post(path, json=[added], timeout=30).raise_for_status()
+    registrations.ask("POST", path, [added])
     assert changes(deploy(*night)) == [f"removed    schedule {NIGHTLY} at 5 5 * * * UTC"]
     assert registrations.deployment(url, NIGHTLY)["schedules"] == registered["schedules"]
 
@@ -168,7 +167,7 @@ def test_a_schedule_that_somebody_paused_stays_paused(workplace: Workplace, nigh
     registered = registrations.deployment(url, NIGHTLY)
     (schedule,) = registered["schedules"]
     path = f"{url}/deployments/{registered['id']}/schedules/{schedule['id']}"
-    httpx.patch(path, json={"active": False}, timeout=30).raise_for_status()
+    registrations.ask("PATCH", path, {"active": False})
     # Prefect drops a schedule's parameters when it is switched: those come back.
     assert [line for line in changes(deploy(*night)) if "(parameters)" not in line] == []
     (schedule,) = registrations.deployment(url, NIGHTLY)["schedules"]
@@ -192,7 +191,7 @@ def test_what_somebody_changed_by_hand_is_set_back_and_named(workplace: Workplac
     deploy()
     id_ = registrations.deployment(url, NIGHTLY)["id"]
     change = {"description": "mine", "concurrency_limit": 7}
-    httpx.patch(f"{url}/deployments/{id_}", json=change, timeout=30).raise_for_status()
+    registrations.ask("PATCH", f"{url}/deployments/{id_}", change)
     assert changes(deploy()) == [f"changed (description, concurrency_limit)  deployment {NIGHTLY}"]
     found = registrations.deployment(url, NIGHTLY)
     assert (found["id"], found["global_concurrency_limit"]["limit"]) == (id_, 1)
