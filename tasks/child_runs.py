@@ -193,12 +193,12 @@ class ChildRuns:
 
 
 def _is_deployed() -> bool:
-    with get_client(sync_client=True) as client:
-        try:
+    try:
+        with get_client(sync_client=True) as client:
             client.read_deployment_by_name(DEPLOYMENT)
-        except ObjectNotFound:
-            get_run_logger().info("there is no deployment %s: no child runs", DEPLOYMENT)
-            return False
+    except (ObjectNotFound, httpx.HTTPError) as error:
+        get_run_logger().info("no deployment %s, no child runs: %s", DEPLOYMENT, error)
+        return False
     return True
 
 

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from typing import Any
 
-from prefect import runtime
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
@@ -18,9 +17,10 @@ from tasks.engines import Place
 from tasks.leaving import Budget
 from tasks.publish import ProgressPublisher
 from tasks.server_limit import limit_note
+from tasks.sessions import name_session
 from tasks.shard_work import RETRIED, Retry, ShardRequest
 from tasks.storage import open_run
-from tasks.working import working
+from tasks.working import rows_to_do, working
 
 _NO_BUDGET = Budget()
 
@@ -43,7 +43,7 @@ def run_shards(
     started = time.monotonic()
     ledger = open_run(run_uri)
     made_before, before = count_made(ledger), read_summary(ledger)
-    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/{ledger.run_id}"
+    session = name_session(ledger.run_id)
     where = place or Place.of(ledger.record.job)
     request = ShardRequest(run_uri, 0, session, retry, where.device, budget)
     did_something = _make_pictures(ledger, request, where)
@@ -70,11 +70,9 @@ def _make_pictures(ledger: RunLedger, request: ShardRequest, place: Place) -> bo
     if request.retry != "no":
         is_wanted = RETRIED[request.retry]
         failed.update(outcome.shard for outcome in ledger.outcomes() if is_wanted(outcome))
-    record = ledger.record
-    if not pending and not failed and record.shards:
+    if not pending and not failed and ledger.record.shards:
         return False
-    todo = sum(record.shards[number].rows for number in pending) + failed.total()
-    publisher = ProgressPublisher(ledger, todo)
+    publisher = ProgressPublisher(ledger, rows_to_do(ledger, pending, "no") + failed.total())
     with working(ledger, request, place, publisher) as work:
         # Whoever is at a shard already tries its failed rows again.
         work.through(sorted(failed), request.retry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from prefect import runtime, task
+from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -21,6 +21,7 @@ from tasks.progress import BOARD
 from tasks.score_tables import score_rows
 from tasks.score_totals import close_scores
 from tasks.scoring import pending_scores, score_shard
+from tasks.sessions import name_session
 from tasks.stopping import stop_flag
 from tasks.storage import open_run
 
@@ -78,7 +79,7 @@ def score_pictures(run_uri: str) -> State[dict[str, Any]]:
     """
     ledger = open_run(run_uri)
     BOARD.forget(ledger.run_uri)
-    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/scores/{ledger.run_id}"
+    session = name_session(f"scores/{ledger.run_id}")
     try:
         _fan_out(run_uri, pending_scores(ledger), session)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from prefect import runtime, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
@@ -22,6 +22,7 @@ from tasks.preparing_training import prepare_training
 from tasks.publish_training import TrainingPublisher, publish_interim
 from tasks.retrying import is_worth_a_retry
 from tasks.run_shards import run_shards
+from tasks.sessions import name_session
 from tasks.stopping import stop_flag
 from tasks.storage import open_run, store
 from tasks.training_folder import TrainingFolder, describe_card
@@ -125,7 +126,7 @@ def follow_training(output_uri: str, run_uri: str, device: str) -> State[_Card]:
     Returns:
         Completed with what ``card.json`` says, or Failed with the reason.
     """
-    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/training"
+    session = name_session("training")
     folder = TrainingFolder(store(), output_uri)
     num_steps = folder.record.job.training.num_steps
     STAGES.post(output_uri, Stage("training", num_steps, text="reading the pictures"))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prefect import runtime
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed
 
@@ -16,6 +15,7 @@ from tasks.child_runs import ChildRuns, Part, split
 from tasks.engines import Engine, Place, open_engine
 from tasks.fan_out import fan_out, group_shards
 from tasks.publish import ProgressPublisher
+from tasks.sessions import name_session
 from tasks.shard_work import RETRIED, Retry, ShardRequest
 from tasks.stopping import raise_stop_sign, stop_flag
 from tasks.storage import open_run
@@ -91,7 +91,7 @@ def work_on_part(numbers: Sequence[int], like: ShardRequest, place: Place) -> St
         place: where to compute.
     """
     ledger = open_run(like.run_uri)
-    session = f"{runtime.flow_run.id}/{runtime.flow_run.run_count}/{ledger.run_id}"
+    session = name_session(ledger.run_id)
     request = replace(like, session=session, signs=(*like.signs, like.session))
     todo = rows_to_do(ledger, numbers, like.retry)
     publisher = ProgressPublisher(ledger, todo, f"-{numbers[0]:05d}")
