@@ -7,24 +7,18 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
-from stylecore.errors import JobError
 from tasks.compare_tables import table_rows
 from tasks.comparing import compare_ledgers
+from tasks.retrying import is_worth_a_retry
 from tasks.storage import open_run
-
-
-def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    return not isinstance(state.result(raise_on_failure=False), JobError)
 
 
 @task(
     name="compare",
     retries=2,
     retry_delay_seconds=[5, 30],
-    retry_condition_fn=_is_worth_a_retry,
+    retry_condition_fn=is_worth_a_retry,
     cache_policy=NO_CACHE,
 )
 def compare_pictures(run_a_uri: str, run_b_uri: str, output_uri: str) -> dict[str, Any]:

@@ -8,16 +8,15 @@ from typing import Any, Final
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
-from prefect.tasks import Task
 
-from stylecore.errors import JobError, RunStoppedError
 from tasks.devices import num_devices
 from tasks.fan_out import group_shards, label_group
 from tasks.progress import BOARD
+from tasks.retrying import is_worth_a_retry
 from tasks.score_tables import score_rows
 from tasks.score_totals import close_scores
 from tasks.scoring import pending_scores, score_shard
@@ -29,17 +28,12 @@ _LOOK_EVERY_S: Final = 5
 _Future = PrefectFuture[int]
 
 
-def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, JobError | RunStoppedError)
-
-
 @task(
     name="score",
     task_run_name="score {label}",
     retries=2,
     retry_delay_seconds=[5, 60],
-    retry_condition_fn=_is_worth_a_retry,
+    retry_condition_fn=is_worth_a_retry,
     cache_policy=NO_CACHE,
 )
 def score_shards(label: str, run_uri: str, numbers: Sequence[int], session: str) -> int:
