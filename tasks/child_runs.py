@@ -36,6 +36,7 @@ DEPLOYMENT: Final = "stylize-shards/child"
 MAX_TASK_RUNS: Final = 300
 _AT_ONCE: Final = 4
 _LOOK_EVERY_S: Final = 5.0
+_BEGIN_S: Final = 30.0  # for somebody to begin a child
 _PATIENCE_S: Final = 120.0  # for a child that works on no shard
 _LISTING_SHARE: Final = 0.1  # of the time may go into looking for what children did
 Part = Sequence[Sequence[int]]
@@ -120,17 +121,24 @@ class ChildRuns:
             self._waiting.clear()  # children end by themselves, and are waited for until they have
         if self._stop.is_set() or budget.is_overdrawn or not (self._waiting or self._children):
             return None
+        if not self._waiting:
+            self._look_at = 0.0
+            self.look()
         if self._waiting:
             return self._waiting.popleft()
         for child in self._children:
             if not budget.is_used_up and not self._is_at_work(child):
-                self._children.remove(child)
-                _end(child.run_id, Cancelled(message="the parent run does it"))
-                return child.pending(self._done)
-        self._stop.wait(_LOOK_EVERY_S)
-        self._look_at = 0.0
-        self.look()
+                return self._take_from(child)
+        if self._children:
+            self._stop.wait(_LOOK_EVERY_S)
         return []
+
+    def _take_from(self, child: _Child) -> Part:
+        # Where nobody began one, nobody will begin another.
+        self._can_start = self._can_start and child.state != StateType.SCHEDULED
+        self._children.remove(child)
+        _end(child.run_id, Cancelled(message="the parent run does it"))
+        return child.pending(self._done)
 
     @property
     def _stop(self) -> threading.Event:
@@ -143,7 +151,7 @@ class ChildRuns:
     def _is_at_work(self, child: _Child) -> bool:
         """Whether it goes on: a child whose process died may be called running for ever."""
         if child.state == StateType.SCHEDULED:
-            return False
+            return time.monotonic() - child.seen_at_work < _BEGIN_S
         first = [number for group in child.pending(self._done) for number in group][: 2 * _AT_ONCE]
         if any(holder_of(self._ledger, number) for number in first):
             child.seen_at_work = time.monotonic()

@@ -36,6 +36,7 @@ def many(bucket: LocalBucket, harness: str, monkeypatch: pytest.MonkeyPatch) -> 
     bucket.fill(PHOTOGRAPHS)
     monkeypatch.setattr(child_runs, "MAX_TASK_RUNS", 3)
     monkeypatch.setattr(child_runs, "_LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(child_runs, "_BEGIN_S", 2.0)
     return bucket
 
 
@@ -114,14 +115,15 @@ def test_children_work_beside_the_parent_and_every_shard_is_done_once(
 ) -> None:
     known = {child.id for child in children()}
 
-    def are_at_work() -> bool:
-        return any(c.state_name == "Running" for c in children() if c.id not in known)
+    def have_begun() -> bool:
+        begun = ("Running", "Completed")
+        return any(c.state_name in begun for c in children() if c.id not in known)
 
-    original = working.fan_out
+    original, waits = working.fan_out, [have_begun]
 
     def work_when_children_do(*arguments: Any) -> Iterator[list[int]]:
-        if arguments[1]:
-            wait_until(are_at_work)
+        while arguments[1] and waits:  # before the first part of the parent
+            wait_until(waits.pop())
         yield from original(*arguments)
 
     monkeypatch.setattr(working, "fan_out", work_when_children_do)

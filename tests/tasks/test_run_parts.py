@@ -104,6 +104,21 @@ def test_what_a_child_found_others_at_is_looked_at_again_and_what_it_did_is_not(
     assert drain(children) == [[[4]], [[7]]]
 
 
+def test_a_child_that_began_meanwhile_is_left_alone_and_one_that_nobody_began_is_not(
+    children: ChildRuns, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, *others = deployed.states
+    deployed.states |= dict.fromkeys(others, StateType.SCHEDULED)
+    assert children.take_back() == []  # somebody may begin them yet
+    ended: list[UUID] = []
+    monkeypatch.setattr(child_runs, "_end", lambda run_id, _: ended.append(run_id))
+    monkeypatch.setattr(child_runs, "_BEGIN_S", 0.0)
+    assert [children.take_back(), children.take_back()] == [[[5], [6]], [[7]]]
+    assert ended == others
+    assert children.take_back() == []
+    assert deployed.states[begun] == StateType.RUNNING
+
+
 def test_after_the_budget_no_child_is_started_and_nothing_is_taken_back(
     tmp_path: Path, deployed: Deployed
 ) -> None:
