@@ -11,7 +11,7 @@ MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all programs check bench styles golden-update prefect-yaml clean
+.PHONY: help setup demo test test-all reliability programs check bench styles golden-update prefect-yaml clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -37,6 +37,9 @@ test: $(STAMP) ## run the tests that need no GPU and little time
 
 test-all: $(STAMP) programs $(EXTRAS_STAMP) ## run every test, after installing what they need
 	$(BIN)/pytest $(WITHOUT_GPU)
+
+reliability: $(STAMP) programs $(EXTRAS_STAMP) ## provoke every fault, and renew the table of docs/reliability.md
+	$(BIN)/pytest -m reliability --reliability docs/reliability.md
 
 programs:
 	@test -z "$(MISSING)" || { echo "Installing $(MISSING)" && $(APT) update -qq && \

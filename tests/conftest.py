@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import reliability
 import torch
 from servers import S3Server, run_seaweed
 
@@ -55,3 +57,24 @@ def s3_environment(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Se
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return s3_server
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> reliability.See:
+    """Tells docs/reliability.md of a fault, what happened, and a figure."""
+    return reliability.see_with(request.node)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reliability", metavar="PAGE", help="renew the lines of the tests in docs/reliability.md"
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    passed = terminalreporter.getreports("passed")
+    terminalreporter.write("".join(f"{line}\n" for line in reliability.lines_of(passed)))
+    if page := config.getoption("--reliability"):
+        reliability.write(Path(page), passed)
