@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from stylecore.errors import JobError
+from stylecore.errors import JobError, StylebatchError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
 _API_AUTH: Final = "PREFECT_API_AUTH_STRING"
@@ -118,6 +118,16 @@ def prepare_prefect() -> None:
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_drop_traceback)
+
+
+def _drop_traceback(record: logging.LogRecord) -> bool:
+    """What we raise on purpose says by itself what is wrong, where, and what to do."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, StylebatchError):
+        record.exc_info = record.exc_text = None
+    return True
 
 
 @contextmanager

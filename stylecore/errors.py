@@ -6,9 +6,10 @@
     + BadRequestError     trying again will not help
       - MissingError, ForbiddenError, NotAllowedError, BadKeyError
       - EmptyFileError, TooManyBytesError, TooManyPixelsError, ImageDecodeError, MaskSizeError
-      - NonFiniteError
+      - NonFiniteError, CrashedError
     + PassingError        trying again may help
-      - StorageTimeoutError, StorageFaultError, OutOfMemoryError, DeadlineError, InternalError
+      - StorageTimeoutError, StorageFaultError (StorageFullError), OutOfMemoryError
+      - DeadlineError, InternalError
   x RunStoppedError       somebody asked the work to stop; nothing is wrong with the row
 
 One ``except RowError`` around a row turns everything that is the row's own fault, or its
@@ -122,6 +123,12 @@ class NonFiniteError(BadRequestError):
     code = "non_finite"
 
 
+class CrashedError(BadRequestError):
+    """Making the picture ends the process that does it, by a fault outside of Python."""
+
+    code = "crashed"
+
+
 class StorageTimeoutError(PassingError):
     """The store did not answer in time, several times over."""
 
@@ -132,6 +139,10 @@ class StorageFaultError(PassingError):
     """The store answered with a fault, or with bytes that are not the object's."""
 
     code = "storage_error"
+
+
+class StorageFullError(StorageFaultError):
+    """There is no room left to write in: nothing is wrong with the row, and others will not fit."""
 
 
 class OutOfMemoryError(PassingError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from stylecore.batch.claims import Claim
 from stylecore.errors import RunStoppedError
 from tasks.stopping import stop_flag
 
@@ -51,11 +51,11 @@ class Leave:
     Args:
         session: whose stop flag counts.
         budget: of the run.
-        claim: on the shard.
+        is_lost: whether somebody else has the shard by now.
     """
 
-    def __init__(self, session: str, budget: Budget, claim: Claim) -> None:
-        self.claim = claim
+    def __init__(self, session: str, budget: Budget, is_lost: Callable[[], bool]) -> None:
+        self._is_lost = is_lost
         self._budget = budget
         self._stop = stop_flag(session)
 
@@ -65,7 +65,7 @@ class Leave:
 
     def drops_pictures(self) -> bool:
         """Whether pictures in the making are to be dropped."""
-        return self.was_asked_for() or self.claim.seems_lost or self._budget.is_overdrawn
+        return self.was_asked_for() or self._is_lost() or self._budget.is_overdrawn
 
     def begins_another(self) -> bool:
         """Whether there is time for another picture.

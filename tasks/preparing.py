@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
 from stylecore.batch.faults import job_errors
@@ -22,6 +20,7 @@ from stylecore.batch.planning import (
     refuse_if_all_rejected,
     scan_manifest,
 )
+from stylecore.batch.scratch import scratch_folder
 from stylecore.batch.store import Store
 from stylecore.batch.uris import (
     AllowList,
@@ -105,7 +104,8 @@ def prepare_run(store: Store, job: StylizeJob) -> RunLedger:
     with _read_request(store, job) as request:
         ledger = RunLedger(store, job.output_uri, request.run_id)
         if not ledger.is_planned():
-            _write_plan(ledger, request)
+            with job_errors("output cannot be written", job.output_uri):
+                _write_plan(ledger, request)
     return ledger
 
 
@@ -165,12 +165,12 @@ def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     files = read_input_files(store, job)
     check_input_files(job, files)
     inputs_digest = digest_inputs(job, files)
-    with tempfile.TemporaryDirectory(prefix="stylebatch-") as folder:
+    with scratch_folder() as folder:
         ours = [
             join_uri(job.output_uri, name)
             for name in ("images", "runs", "failures", "timelapse", "uploads")
         ]
-        manifest = spool_manifest(store, job.manifest_uri, Path(folder), ours)
+        manifest = spool_manifest(store, job.manifest_uri, folder, ours)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from stylecore.batch.ledger import RunLedger
 from stylecore.batch.outcome import Outcome
 from stylecore.batch.report import FailureLine, PictureCard, Report, Totals, render_report
 from stylecore.batch.store import Store
-from stylecore.batch.uris import safe_stem
+from stylecore.batch.uris import join_uri, safe_stem
 from stylecore.config import OutputSettings
 from stylecore.errors import RowError
 from stylecore.images.codec import DecodeLimits, decode_image, encode_image
@@ -26,6 +27,7 @@ _RESULT_SIDE_PX: Final = 320
 _SOURCE_SIDE_PX: Final = 160
 _QUALITY: Final = OutputSettings(format="jpeg", quality=80)
 _READERS: Final = 4
+_log = logging.getLogger(__name__)
 _FIGURES: Final = (
     "total_loss",
     "content_loss",
@@ -51,6 +53,7 @@ def close_ledger(ledger: RunLedger, seconds: float) -> Closing:
         ledger: the run.
         seconds: wall time spent on it, over all sessions.
     """
+    _remove_leftovers(ledger)
     survey = survey_outcomes(ledger.outcomes(), ledger.record.planned)
     summary = summarize(ledger, survey, seconds)
     cards = make_cards(ledger, survey.pictures)
@@ -59,6 +62,24 @@ def close_ledger(ledger: RunLedger, seconds: float) -> Closing:
     data = summary.model_dump_json(indent=2).encode()
     ledger.store.write_bytes(ledger.uri("summary.json"), data, "application/json")
     return Closing(summary, cards)
+
+
+def _remove_leftovers(ledger: RunLedger) -> None:
+    """Tidy up after processes that were killed while they wrote."""
+    store, output = ledger.store, ledger.output_uri
+    try:
+        for folder in (output, ledger.uri("claims")):
+            store.remove_leftovers(folder)
+        for folder in ("runs", *_style_folders(ledger)):
+            store.remove_leftovers(join_uri(output, folder), below=True)
+    except RowError as error:  # the next close may
+        _log.warning("leftovers of killed processes stay: %s", error)
+
+
+def _style_folders(ledger: RunLedger) -> Iterator[str]:
+    names = {style.name for style in ledger.record.styles}
+    for kind in ("images", "timelapse", "failures"):
+        yield from (f"{kind}/{name}" for name in names)
 
 
 def make_cards(ledger: RunLedger, outcomes: Sequence[Outcome]) -> list[PictureCard]:

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from stylecore.batch.ledger import RunLedger
+from stylecore.errors import RowError
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
 from tasks.devices import uses_gpu
@@ -23,6 +24,7 @@ from tasks.storage import open_run
 from tasks.working import rows_to_do, working
 
 _NO_BUDGET = Budget()
+_GO_ON = "start the job again to go on"
 
 
 def run_shards(
@@ -53,11 +55,14 @@ def run_shards(
         seconds = time.monotonic() - started + (before.seconds if before else 0.0)
         needs_gpu = ledger.record.job.method != "identity" and uses_gpu(where.device)
         notes = "\n\n".join(filter(None, (note, limit_note() if needs_gpu else "")))
-        summary = Summary.model_validate(close_run(run_uri, seconds, notes))
+        try:
+            summary = Summary.model_validate(close_run(run_uri, seconds, notes))
+        except RowError as error:  # the results are written, or will be by the next start
+            return Failed(message=f"no summary could be written: {error}; {_GO_ON}")
     line = summary.line(made_before)
     if summary.is_complete or note:
         return Completed(message=note or line, data=summary.model_dump(mode="json"))
-    return Failed(message=f"{line}; start the job again to go on")
+    return Failed(message=f"{line}; {_GO_ON}")
 
 
 def count_made(ledger: RunLedger) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stylecore.batch.ledger import RunLedger, Shard
+from stylecore.batch.ledger import Shard
 from stylecore.batch.outcome import Outcome, Status
 from stylecore.errors import RowError
 from stylecore.images.codec import RgbImage
-from tasks.progress import ShardProgress, Tally
 from tasks.reading import Names
 
 if TYPE_CHECKING:
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 
 class ShardBook:
-    """Collects outcomes by the row's place in the shard, and counts them for those who watch."""
+    """Collects outcomes by the row's place in the shard.
 
-    def __init__(self, ledger: RunLedger, shard: Shard, session: str) -> None:
+    Args:
+        shard: the rows.
+        tell: called with each outcome, one at a time.
+    """
+
+    def __init__(self, shard: Shard, tell: Callable[[Outcome], object]) -> None:
         self.shard = shard
-        self._progress = ShardProgress(ledger, shard.number, len(shard.rows), session)
+        self._tell = tell
         self._outcomes: dict[int, Outcome] = {}
         self._lock = threading.Lock()
-
-    @property
-    def tally(self) -> Tally:
-        """Counts so far."""
-        return self._progress.tally
 
     @property
     def is_complete(self) -> bool:
         """Whether every row has an outcome."""
         return len(self._outcomes) == len(self.shard.rows)
 
-    def leave(self) -> None:
-        """Tell those who watch how far an incomplete shard got."""
-        self._progress.write()
+    def outcome(self, index: int) -> Outcome:
+        """What came of one row."""
+        return self._outcomes[index]
 
     def outcomes(self) -> list[Outcome]:
         """All of them, in the plan's order."""
@@ -88,10 +88,14 @@ class ShardBook:
             extra=row.extra,
             **values,
         )
+        self.enter(index, outcome)
+
+    def enter(self, index: int, outcome: Outcome) -> None:
+        """What came of a row."""
         with self._lock:
             if self._outcomes.setdefault(index, outcome) is not outcome:
-                raise AssertionError(f"row {row.row_id} has two outcomes")
-            self._progress.add(outcome)
+                raise AssertionError(f"row {outcome.row_id} has two outcomes")
+            self._tell(outcome)
 
 
 def score_figures(scores: QualityScores | None) -> dict[str, float | None]:

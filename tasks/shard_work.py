@@ -1,47 +1,44 @@
-"""Makes every picture of a shard: readers ahead, one device, writers behind.
+"""Makes every picture of a shard, and writes its results last and once.
 
-Retry-safe: pictures that exist are found by name, and the shard's results are written last and
-once. One bad row becomes a failed outcome; a fault of the run itself propagates. A claim keeps
-other processes from the shard meanwhile.
+Retry-safe: pictures that exist are found by name. One bad row becomes a failed outcome; a fault of
+the run itself propagates. A claim keeps other processes from the shard meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from stylecore.batch.claims import Claim, claim_shard
 from stylecore.batch.ledger import RunLedger, Shard
 from stylecore.batch.outcome import Outcome
-from stylecore.batch.uris import join_uri
-from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError, RunStoppedError
-from stylecore.images.codec import RgbImage, decode_image, encode_image
+from stylecore.errors import (
+    CrashedError,
+    JobError,
+    OutOfMemoryError,
+    RunStoppedError,
+    StorageFullError,
+)
 from stylecore.optimize.watch import Watch
-from stylecore.stylizer import Content, Stylized
-from tasks.devices import uses_gpu
+from tasks.apart import make_apart
+from tasks.devices import device_slot, uses_gpu
 from tasks.leaving import Budget, Leave
-from tasks.painting import Painter, load_style, open_painter
-from tasks.progress import BOARD, Tally, tally_outcomes
-from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
+from tasks.progress import ShardProgress, Tally, tally_outcomes
 from tasks.server_limit import server_slot
-from tasks.shard_book import ShardBook, refinement_figures, score_figures
-from tasks.stopping import heeding_stop_signs
+from tasks.shard_book import ShardBook
+from tasks.shard_line import make_here
+from tasks.stopping import heeding_stop_signs, raise_stop_sign
 
-_WRITERS: Final = 2
-_UNWRITTEN: Final = 4
-_CONTENT_TYPES: Final = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 Retry = Literal["no", "passing", "failed"]
 # Which outcomes are worth another attempt.
 RETRIED: Final[Mapping[Retry, Callable[[Outcome], bool]]] = {
     "passing": Outcome.may_pass,
     "failed": Outcome.has_failed,
 }
+_DEADLY: Final = (CrashedError.code, OutOfMemoryError.code)
 _log = logging.getLogger(__name__)
 
 
@@ -76,187 +73,83 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
+        JobError: the output has no room; the session is stopped.
     """
     look_out = heeding_stop_signs(ledger, request.session, request.signs)
     with look_out, claim_shard(ledger, request.number) as claim:
         if claim is None:
             return None
-        shard = _shard_to_do(ledger, request)
+        before = ledger.outcomes_of(request.number)
+        shard = _shard_to_do(ledger, request, bool(before))
         if shard is None:
-            return tally_outcomes(ledger.outcomes_of(request.number))
-        book = ShardBook(ledger, shard, request.session)
-        leave = Leave(request.session, request.budget, claim)
+            return tally_outcomes(before)
+        leave = Leave(request.session, request.budget, lambda: claim.seems_lost)
+        work = _Work(ledger, shard, request, leave)
         try:
-            _make_rows(ledger, book, request, attempt, leave)
+            work.make_rows(claim, attempt, is_suspect(claim, before))
+            return work.close(claim)
         except RunStoppedError:
             if leave.was_asked_for():
                 raise
-        return _close_shard(ledger, book, claim)
+            return work.close(claim)
+        except StorageFullError as error:  # nothing that is made will fit
+            raise_stop_sign(ledger, request.session)
+            raise JobError(f"{error}. Free some, and start the job again to go on.") from error
 
 
-def _close_shard(ledger: RunLedger, book: ShardBook, claim: Claim) -> Tally | None:
-    number = book.shard.number
-    if claim.is_lost():
-        _log.warning("shard %05d was taken over by somebody else, who goes on", number)
-        return None
-    if not book.is_complete:
-        book.leave()
-    elif not ledger.write_results(book.shard, book.outcomes()):
-        _log.warning("shard %05d was finished by somebody else; theirs stands", number)
-    return book.tally
+def is_suspect(claim: Claim, before: Iterable[Outcome]) -> bool:
+    """Whether something in the shard may have ended a process: then each row is made apart."""
+    return claim.follows_death or any(outcome.error_code in _DEADLY for outcome in before)
 
 
-def _shard_to_do(ledger: RunLedger, request: ShardRequest) -> Shard | None:
+def _shard_to_do(ledger: RunLedger, request: ShardRequest, is_done: bool) -> Shard | None:
     if request.retry != "no":
         return ledger.read_failed_rows(request.number, RETRIED[request.retry])
-    return None if ledger.outcomes_of(request.number) else ledger.read_shard(request.number)
+    return None if is_done else ledger.read_shard(request.number)
 
 
-def _make_rows(
-    ledger: RunLedger, book: ShardBook, request: ShardRequest, attempt: int, leave: Leave
-) -> None:
-    todo = book.refuse_planned()
-    if not todo:
-        return
-    job = ledger.record.job.model_copy(update={"device": request.device})
-    try:
-        style = load_style(ledger.store, job, book.shard.style)
-    except RowError as error:
-        for index in todo:
-            book.fail(index, error)
-        return
-    # Whoever worked on the shard before may have made pictures after this session listed them.
-    session = f"{request.session}/{attempt}" if leave.claim.number == 1 else None
-    reader = ContentReader(ledger, style.name, style.digest, session)
-    line = _Line(ledger, book, reader)
-    watch = Watch(
-        on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri),
-        save_every=job.output.save_every,
-        on_picture=line.save_step,
-        should_stop=leave.drops_pictures,
-    )
-    needs_slot = job.method != "identity" and uses_gpu(job.device)
-    slot = server_slot(watch.check_stop) if needs_slot else nullcontext()
-    with slot, open_painter(ledger.store, job, style, watch) as painter:
-        if painter.inputs_digest != ledger.record.inputs_digest:
-            raise JobError(
-                "the network's weights or the picture to start from changed after the run was "
-                "planned. Start the job again: the new ones make a new run."
-            )
-        line.run(painter, todo, leave)
+class _Work:
+    """One claim's work on a shard."""
 
+    def __init__(
+        self, ledger: RunLedger, shard: Shard, request: ShardRequest, leave: Leave
+    ) -> None:
+        self._ledger = ledger
+        self._request = request
+        self._leave = leave
+        self._progress = ShardProgress(ledger, shard.number, len(shard.rows), request.session)
+        self._book = ShardBook(shard, self._progress.add)
 
-class _Line:
-    """The stations of a shard, and what passes between them."""
-
-    def __init__(self, ledger: RunLedger, book: ShardBook, reader: ContentReader) -> None:
-        self.store = ledger.store
-        self.output_uri = ledger.output_uri
-        self.job = ledger.record.job
-        self.book = book
-        self.reader = reader
-        self.painter: Painter
-        self.readings: dict[int, Reading] = {}
-        self.scoring = threading.Lock()
-        self.room = threading.BoundedSemaphore(_UNWRITTEN)
-
-    def run(self, painter: Painter, todo: Sequence[int], leave: Leave) -> None:
-        """Bring every row to its outcome."""
-        self.painter = painter
-        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as writers:
-            writes = []
-            started = time.perf_counter()
-            for stylized in self.painter.stylizer.stylize(self._contents(todo, leave)):
-                if stylized.error is not None:
-                    del self.readings[stylized.key]
-                    self.book.fail(stylized.key, stylized.error)
-                elif stylized.pixels is not None:
-                    waited = time.perf_counter() - started
-                    self.room.acquire()
-                    seconds = waited if stylized.seconds is None else stylized.seconds
-                    work = (stylized, stylized.pixels, seconds)
-                    writes.append(writers.submit(self._finish, *work))
-                started = time.perf_counter()
-        for write in writes:
-            write.result()
-
-    def save_step(self, key: int, evaluations: int, pixels: RgbImage) -> None:
-        """Write an intermediate picture; one that cannot be written is not missed."""
-        name, _, suffix = self.readings[key].names.output_uri.rpartition("/")[2].rpartition(".")
-        style, step = self.book.shard.style.name, f"{evaluations:05d}.{suffix}"
-        try:
-            data = encode_image(pixels, self.job.output)
-            uri = join_uri(self.output_uri, "timelapse", style, name, step)
-            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
-        except RowError as error:
-            _log.warning("intermediate picture: %s", error)
-
-    def _contents(self, todo: Sequence[int], leave: Leave) -> Iterator[Content]:
-        """What is to be made; every other row gets its outcome on the way."""
-        for index, reading in read_ahead(self._read, todo):
-            if not leave.begins_another():
+    def make_rows(self, claim: Claim, attempt: int, apart: bool) -> None:
+        """Bring every row to its outcome, as long as there is time."""
+        todo = self._book.refuse_planned()
+        if not todo:
+            return
+        with self._slot(apart):
+            if apart:
+                _log.warning("shard %05d ended a process: row by row, apart", claim.shard)
+                make_apart(self._book, todo, self._leave, self._request)
                 return
-            if isinstance(reading, RowError):
-                self.book.fail(index, reading)
-            elif isinstance(reading, AlreadyThere):
-                self.book.skip(index, reading.names)
-            elif reading.found is None or not self._keep_found(index, reading):
-                self.readings[index] = reading
-                yield Content(index, reading.content, reading.masks)
+            # Others may have made pictures of the shard after this session listed them.
+            listing = f"{self._request.session}/{attempt}" if claim.number == 1 else None
+            make_here(self._ledger, self._book, todo, self._leave, self._request.device, listing)
 
-    def _read(self, index: int) -> tuple[int, Reading | AlreadyThere | RowError]:
-        row = self.book.shard.rows[index]
-        try:
-            return index, self.reader.read(row)
-        except RowError as error:
-            return index, error
-        except Exception as error:  # a fault of ours in one row must not cost the others
-            _log.exception("row %s", row.row_id)
-            return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")
+    def _slot(self, apart: bool) -> AbstractContextManager[object]:
+        check_stop = Watch(should_stop=self._leave.drops_pictures).check_stop
+        if self._ledger.record.job.method == "identity":
+            return nullcontext()
+        if uses_gpu(self._request.device):
+            return server_slot(check_stop)
+        # The other process does not see who computes in this one.
+        return device_slot(self._request.device, check_stop) if apart else nullcontext()
 
-    def _keep_found(self, index: int, reading: Reading) -> bool:
-        """Count a picture that was made before its outcome was lost, if it is whole."""
-        try:
-            picture = decode_image(reading.found or b"", reading.names.output_uri, OUTPUT_LIMITS)
-        except RowError:
-            return False
-        figures = self._figures(reading, picture)
-        self.book.made(index, reading.names, reading.found or b"", picture, **figures)
-        return True
-
-    def _finish(self, stylized: Stylized, pixels: RgbImage, seconds: float) -> None:
-        """Encode, write, measure what was written, and only then call it made."""
-        reading = self.readings.pop(stylized.key)
-        try:
-            data = encode_image(pixels, self.job.output)
-            uri = reading.names.output_uri
-            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
-            picture = decode_image(data, uri, OUTPUT_LIMITS)
-            figures = self._figures(reading, picture)
-        except RowError as error:
-            self.book.fail(stylized.key, error)
-        else:
-            figures |= {"seconds": seconds, "evaluations": stylized.evaluations}
-            figures |= {"error_message": stylized.note}  # how it was made, where that is odd
-            figures |= refinement_figures(stylized.refinement)
-            self.book.made(stylized.key, reading.names, data, picture, **figures)
-        finally:
-            self.room.release()
-
-    def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
-        """Measured quality; unknown where memory is too short for it, which costs no picture."""
-        content, scores = Content(0, reading.content, reading.masks), None
-        try:
-            with self.scoring:
-                scores = self.painter.stylizer.score(content, picture)
-        except (OutOfMemoryError, MemoryError, RuntimeError) as fault:
-            if not (isinstance(fault, OutOfMemoryError) or _is_memory_fault(fault)):
-                raise
-            _log.warning("%s: not measured, memory ran out", reading.names.output_uri)
-        return {"device": self.painter.device, **score_figures(scores)}
-
-
-def _is_memory_fault(fault: Exception) -> bool:
-    from stylecore.optimize.memory import is_memory_fault  # brings torch
-
-    return is_memory_fault(fault)
+    def close(self, claim: Claim) -> Tally | None:
+        """Write the results, if the shard is complete and still ours."""
+        if claim.is_lost():
+            _log.warning("shard %05d was taken over by somebody else, who goes on", claim.shard)
+            return None
+        if not self._book.is_complete:
+            self._progress.write()
+        elif not self._ledger.write_results(self._book.shard, self._book.outcomes()):
+            _log.warning("shard %05d was finished by somebody else; theirs stands", claim.shard)
+        return self._progress.tally

@@ -34,3 +34,14 @@ def crop_jpeg(path: Path, shape: tuple[int, int], offset: int) -> bytes:
     sink = io.BytesIO()
     piece.save(sink, "JPEG", quality=90)
     return sink.getvalue()
+
+
+def make_many_photographs(count: int) -> dict[str, bytes]:
+    """Any number of different JPEG files of 96 x 64 px, by name."""
+    pieces = (
+        (PHOTOGRAPHS[n % len(PHOTOGRAPHS)], 3 * (n // len(PHOTOGRAPHS))) for n in range(count)
+    )
+    return {
+        f"photo{number:03d}.jpg": crop_jpeg(path, _SHAPES[0], offset)
+        for number, (path, offset) in enumerate(pieces)
+    }

@@ -21,6 +21,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from stylecore.batch.ledger import RunLedger
+from stylecore.batch.leftovers import temporary_name
 from stylecore.batch.processes import ProcessName, this_process
 from stylecore.errors import MissingError, RowError
 from stylecore.settings import FrozenModel
@@ -41,11 +42,17 @@ class Claim:
     """A shard that is ours until somebody finds the claim stale.
 
     Attributes:
+        shard: its number.
         number: of the claim on its shard; above 1, somebody else worked on the shard before.
+        follows_death: whether that one never said that it no longer works on it.
     """
 
-    def __init__(self, ledger: RunLedger, shard: int, number: int, record: ClaimRecord) -> None:
+    def __init__(
+        self, ledger: RunLedger, shard: int, number: int, record: ClaimRecord, follows_death: bool
+    ) -> None:
+        self.shard = shard
         self.number = number
+        self.follows_death = follows_death
         self._store = ledger.store
         self._uri = _claim_uri(ledger, shard, number)
         self._next_uri = _claim_uri(ledger, shard, number + 1)
@@ -115,33 +122,41 @@ def holder_of(ledger: RunLedger, shard: int) -> str | None:
         uri = _claim_uri(ledger, shard, number)
         if not ledger.store.exists(uri):
             return None
-        holder = _holder(ledger, uri)
-        if holder and not ledger.store.exists(_claim_uri(ledger, shard, number + 1)):
-            return holder
+        record = _read(ledger, uri)
+        if record is None or not _is_held(ledger, uri, record):
+            continue
+        if not ledger.store.exists(_claim_uri(ledger, shard, number + 1)):
+            return str(record.process)
     raise AssertionError("claims have no end")
 
 
 def _take(ledger: RunLedger, shard: int) -> Claim | None:
-    record = ClaimRecord(owner=uuid.uuid4().hex, process=this_process())
+    mine = ClaimRecord(owner=uuid.uuid4().hex, process=this_process())
+    before: ClaimRecord | None = None
     for number in itertools.count(1):
         uri = _claim_uri(ledger, shard, number)
-        if ledger.store.create_once(uri, _encode(record)):
-            return Claim(ledger, shard, number, record)
+        if ledger.store.create_once(uri, _encode(mine)):
+            has_died = before is not None and not before.is_released
+            return Claim(ledger, shard, number, mine, has_died)
         is_latest = not ledger.store.exists(_claim_uri(ledger, shard, number + 1))
-        if is_latest and _holder(ledger, uri):
+        before = _read(ledger, uri)
+        if is_latest and before and _is_held(ledger, uri, before):
             return None
     raise AssertionError("claims have no end")
 
 
-def _holder(ledger: RunLedger, uri: str) -> str | None:
-    """Who holds a claim, in words; None where it is over."""
+def _read(ledger: RunLedger, uri: str) -> ClaimRecord | None:
+    """A claim; None for what nobody who works on the shard would leave like that."""
     try:
-        record = ClaimRecord.model_validate_json(ledger.store.read_bytes(uri)[0])
+        return ClaimRecord.model_validate_json(ledger.store.read_bytes(uri)[0])
     except (MissingError, ValidationError):
-        return None  # nobody who works on the shard left it like that
-    if record.is_released or record.process.is_dead():
         return None
-    return None if _age_s(ledger, uri) > STALE_AFTER_S else str(record.process)
+
+
+def _is_held(ledger: RunLedger, uri: str, record: ClaimRecord) -> bool:
+    if record.is_released or record.process.is_dead():
+        return False
+    return _age_s(ledger, uri) <= STALE_AFTER_S
 
 
 def _age_s(ledger: RunLedger, uri: str) -> float:
@@ -152,7 +167,7 @@ def _age_s(ledger: RunLedger, uri: str) -> float:
 
 def _store_time(ledger: RunLedger) -> datetime:
     """Now, as the store sees it: the time that it gives to an object written just now."""
-    uri = ledger.uri("claims", f"clock-{uuid.uuid4().hex}.json")
+    uri = ledger.uri("claims", temporary_name())
     ledger.store.write_bytes(uri, b"{}")
     try:
         return ledger.store.head(uri).modified

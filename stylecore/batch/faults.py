@@ -17,6 +17,7 @@ from stylecore.errors import (
     PassingError,
     RowError,
     StorageFaultError,
+    StorageFullError,
     StorageTimeoutError,
 )
 
@@ -24,11 +25,13 @@ Answer = TypeVar("Answer")
 
 # What s3fs makes of InternalError and unknown codes, SlowDown and ServiceUnavailable.
 _PASSING_ERRNOS: Final = (errno.EIO, errno.EBUSY, errno.EREMOTEIO)
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _MAX_REASON_CHARS: Final = 600
 _NO_CREDENTIALS: Final = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
     (MissingError, "Check the name."),
     (ForbiddenError, "Check the credentials (the AWS_ variables or the profile) and the policy."),
+    (StorageFullError, "Free some, and start the job again."),
     (PassingError, "Check that the store is up and that AWS_ENDPOINT_URL is its address."),
 )
 
@@ -106,6 +109,12 @@ def _from_os_error(uri: str, error: OSError) -> RowError:
         return ForbiddenError(uri, f"the store refuses access: {reason}")
     if isinstance(error, TimeoutError):
         return StorageTimeoutError(uri, "the store did not answer in time")
+    return _from_errno(uri, error, reason)
+
+
+def _from_errno(uri: str, error: OSError, reason: str) -> RowError:
+    if error.errno in NO_ROOM:
+        return StorageFullError(uri, "no room is left there")
     if error.errno == errno.ENAMETOOLONG:
         return BadKeyError(uri, "the name is too long for this store")
     return StorageFaultError(uri, f"the store failed: {reason}")

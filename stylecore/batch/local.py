@@ -7,13 +7,13 @@ import os
 import shutil
 import stat
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 
 from stylecore.batch.faults import row_errors
+from stylecore.batch.leftovers import PREFIX, is_abandoned, temporary_name
 from stylecore.batch.objects import ObjectInfo
 from stylecore.errors import ForbiddenError, TooManyBytesError
 
@@ -74,6 +74,16 @@ class LocalFiles:
             with row_errors(folder):
                 shutil.rmtree(folder)
 
+    def remove_leftovers(self, folder: str, below: bool) -> int:
+        """Look at every name in the folder, and below it if that is asked for."""
+        count = 0
+        for where, folders, names in os.walk(folder):
+            ours = [name for name in names if name.startswith(PREFIX)]
+            count += sum(_remove_abandoned(os.path.join(where, name)) for name in ours)
+            if not below:
+                folders.clear()
+        return count
+
     def list_objects(self, folder: str) -> Iterator[ObjectInfo]:
         """Files below a folder in the order of an S3 listing: by the bytes of the whole path."""
         if not os.path.isdir(folder):
@@ -112,7 +122,7 @@ def _write_draft(path: str, data: bytes) -> str:
     """Write ``data`` to a dot-name in the folder of ``path``; folders are made as needed."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    draft = os.path.join(folder, f".{uuid.uuid4().hex}.draft")
+    draft = os.path.join(folder, temporary_name())
     try:
         with open(draft, "xb") as file:
             file.write(data)
@@ -122,6 +132,17 @@ def _write_draft(path: str, data: bytes) -> str:
         Path(draft).unlink(missing_ok=True)
         raise
     return draft
+
+
+def _remove_abandoned(path: str) -> bool:
+    try:
+        age_s = time.time() - os.stat(path).st_mtime
+        if not is_abandoned(os.path.basename(path), age_s):
+            return False
+        os.unlink(path)
+    except OSError:  # its process, or somebody else who tidies, was quicker
+        return False
+    return True
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:

@@ -20,6 +20,7 @@ from stylecore.batch.faults import job_errors
 from stylecore.batch.manifest_readers import ManifestKind, RecordReader
 from stylecore.batch.manifest_rows import ManifestRow, RowFault, RowMaker
 from stylecore.batch.objects import ObjectInfo
+from stylecore.batch.scratch import room_for_copies
 from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3, parent, split_uri
 from stylecore.errors import BadRequestError, JobError
@@ -78,9 +79,10 @@ def spool_manifest(
         raise JobError(f"manifest: {error}") from None
     store.check_reachable(uri, "manifest")
     if is_folder:
-        return _spool_listing(store, uri, folder, hidden)
+        with room_for_copies(folder):
+            return _spool_listing(store, uri, folder, hidden)
     kind, is_gzipped = _kind(uri)
-    with job_errors("manifest"):
+    with job_errors("manifest"), room_for_copies(folder):
         path = store.spool(uri, folder)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -61,6 +61,8 @@ class Backend(Protocol):
 
     def delete_folder(self, folder: str) -> None: ...  # noqa: D102 - see Store
 
+    def remove_leftovers(self, folder: str, below: bool) -> int: ...  # noqa: D102 - see Store
+
     def list_objects(self, folder: str) -> Iterator[ObjectInfo]: ...  # noqa: D102 - see Store
 
     def spool(self, uri: str, target: Path) -> None: ...  # noqa: D102 - see Store

@@ -39,6 +39,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "corrupt": "The picture is damaged and cannot be decoded.",
     "mask_size": "The mask is not of the photograph's size. Make them the same size, in pixels.",
     "non_finite": "The calculation ran away to infinity. Lower weights or another start may help.",
+    "crashed": "It ends any process that makes it: a fault in a decoder or driver. Convert it.",
     "storage_timeout": "The storage did not answer in time, several times over. Worth a retry.",
     "storage_error": "The storage failed, or the file changed while it was read. Worth a retry.",
     "out_of_memory": "The picture does not fit in memory, even alone. Try a smaller max_side_px.",

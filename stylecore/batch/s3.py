@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from stylecore.batch.faults import Answer, TornReadError, ask, error_code
+from stylecore.batch.leftovers import PREFIX, is_abandoned
 from stylecore.batch.objects import ANY_SIZE, ObjectInfo, StoreSettings, is_hidden
-from stylecore.batch.uris import split_uri
+from stylecore.batch.uris import join_uri, split_uri
 from stylecore.errors import MissingError, TooManyBytesError
 
 _RANGE_BYTES: Final = 8 * 1024**2
@@ -113,6 +114,20 @@ class S3Objects:
         """Remove the keys one by one."""
         for info in list(self.list_objects(folder)):
             self.delete(info.uri)
+
+    def remove_leftovers(self, folder: str, below: bool) -> int:
+        """List by the prefix that all of them have."""
+        if below:  # there are none
+            return 0
+        bucket, key = split_uri(join_uri(folder, PREFIX))
+        count = 0
+        for page in self._pages(folder, {"Bucket": bucket, "Prefix": key}):
+            for found in page.get("Contents", ()):
+                uri = f"s3://{bucket}/{found['Key']}"
+                if is_abandoned(uri.rpartition("/")[2], self.head(uri).age_s or 0.0):
+                    self.delete(uri)
+                    count += 1
+        return count
 
     def list_objects(self, folder: str) -> Iterator[ObjectInfo]:
         """Objects below a folder, a page of a thousand at a time."""

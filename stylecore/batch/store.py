@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stylecore.batch.faults import job_errors
+from stylecore.batch.leftovers import temporary_name
 from stylecore.batch.local import LocalFiles
 from stylecore.batch.objects import ANY_SIZE, Backend, ObjectInfo, StoreSettings
 from stylecore.batch.s3 import Response, S3Objects
@@ -88,6 +89,19 @@ class Store:
         """Remove all objects below a folder; that there is none is no error."""
         self._backend(folder_uri).delete_folder(folder_uri)
 
+    def remove_leftovers(self, folder_uri: str, *, below: bool = False) -> int:
+        """Remove temporary objects that killed processes left behind.
+
+        Args:
+            folder_uri: where to look.
+            below: also in the folders below, of a local folder. In a bucket nothing is written in
+                two steps: there may be probes directly in a folder, and nothing else.
+
+        Returns:
+            How many there were.
+        """
+        return self._backend(folder_uri).remove_leftovers(folder_uri, below)
+
     def list_objects(self, folder_uri: str) -> Iterator[ObjectInfo]:
         """Objects below a folder or bucket, a page in memory at a time, ordered by key.
 
@@ -138,7 +152,7 @@ class Store:
         Raises:
             JobError: the folder cannot be written, or the store cannot create an object once.
         """
-        probe = join_uri(folder_uri, f".write-check-{uuid.uuid4().hex}")
+        probe = join_uri(folder_uri, temporary_name())
         store = self._hurried()
         with job_errors("output cannot be written", folder_uri):
             created = [store.create_once(probe, b""), store.create_once(probe, b"")]
