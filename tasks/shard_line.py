@@ -173,6 +173,8 @@ class Line:
             return index, self.reader.read(row)
         except RowError as error:
             return index, error
+        except MemoryError:
+            return index, OutOfMemoryError(row.content_uri, "memory ran out while it was read")
         except Exception as error:  # a fault of ours in one row must not cost the others
             _log.exception("row %s", row.row_id)
             return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")

@@ -38,10 +38,8 @@ def crop_jpeg(path: Path, shape: tuple[int, int], offset: int) -> bytes:
 
 def make_many_photographs(count: int) -> dict[str, bytes]:
     """Any number of different JPEG files of 96 x 64 px, by name."""
-    pieces = (
-        (PHOTOGRAPHS[n % len(PHOTOGRAPHS)], 3 * (n // len(PHOTOGRAPHS))) for n in range(count)
-    )
-    return {
-        f"photo{number:03d}.jpg": crop_jpeg(path, _SHAPES[0], offset)
-        for number, (path, offset) in enumerate(pieces)
-    }
+    found = {}
+    for number in range(count):
+        round_, place = divmod(number, len(PHOTOGRAPHS))
+        found[f"photo{number:03d}.jpg"] = crop_jpeg(PHOTOGRAPHS[place], _SHAPES[0], 3 * round_)
+    return found
