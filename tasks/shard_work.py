@@ -39,6 +39,7 @@ RETRIED: Final[Mapping[Retry, Callable[[Outcome], bool]]] = {
     "failed": Outcome.has_failed,
 }
 _DEADLY: Final = (CrashedError.code, OutOfMemoryError.code)
+_SUSPECT: Final = "shard %05d: whoever worked on it died; its rows are made one by one, apart"
 _log = logging.getLogger(__name__)
 
 
@@ -127,7 +128,7 @@ class _Work:
             return
         with self._slot(apart):
             if apart:
-                _log.warning("shard %05d ended a process: row by row, apart", claim.shard)
+                _log.warning(_SUSPECT, claim.shard)
                 make_apart(self._book, todo, self._leave, self._request)
                 return
             # Others may have made pictures of the shard after this session listed them.

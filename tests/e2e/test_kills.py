@@ -22,7 +22,7 @@ def test_after_50_kills_every_row_has_one_outcome_and_its_picture(
         left = KILLS - account.kills.total()
         Story(tmp_path / str(number), prefect_url, dice).tell(account, min(KILLS_EACH, left))
         number += 1
-        print(f"{number} runs: {account.text()}", flush=True)
+        print(f"{number} runs: {account.text()}", flush=True)  # noqa: T201 - it takes a while
     kills = ", ".join(f"{count} of {victim}" for victim, count in sorted(account.kills.items()))
     seen(f"kill -9 at random moments: {kills}", f"{number} runs, each finished", account.text())
     assert (account.lost, account.doubled, account.failed, account.broken) == (0, 0, 0, 0)
