@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -20,12 +20,20 @@ from stylecore.batch.claims import Claim, claim_shard
 from stylecore.batch.ledger import RunLedger, Shard
 from stylecore.batch.outcome import Outcome
 from stylecore.batch.uris import join_uri
-from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError, RunStoppedError
+from stylecore.errors import (
+    InternalError,
+    JobError,
+    OutOfMemoryError,
+    RowError,
+    RunStoppedError,
+    StoreAwayError,
+)
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
 from tasks.devices import uses_gpu
 from tasks.leaving import Budget, Leave
+from tasks.outages import StoreWatch
 from tasks.painting import Painter, load_style, open_painter
 from tasks.progress import BOARD, Tally, tally_outcomes
 from tasks.reading import OUTPUT_LIMITS, AlreadyThere, ContentReader, Reading, read_ahead
@@ -76,22 +84,25 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
+        StoreAwayError: the store was away for too long; so does it.
     """
+    store = StoreWatch(ledger, request.session, request.budget)
     look_out = heeding_stop_signs(ledger, request.session, request.signs)
-    with look_out, claim_shard(ledger, request.number) as claim:
+    with look_out, ExitStack() as ends:
+        claim = store.bridge(lambda: ends.enter_context(claim_shard(ledger, request.number)))
         if claim is None:
             return None
-        shard = _shard_to_do(ledger, request)
+        shard = store.bridge(lambda: _shard_to_do(ledger, request))
         if shard is None:
             return tally_outcomes(ledger.outcomes_of(request.number))
         book = ShardBook(ledger, shard, request.session)
-        leave = Leave(request.session, request.budget, claim)
+        leave = Leave(request.session, request.budget, claim, store)
         try:
             _make_rows(ledger, book, request, attempt, leave)
         except RunStoppedError:
             if leave.was_asked_for():
                 raise
-        return _close_shard(ledger, book, claim)
+        return store.bridge(lambda: _close_shard(ledger, book, claim))
 
 
 def _close_shard(ledger: RunLedger, book: ShardBook, claim: Claim) -> Tally | None:
@@ -120,15 +131,16 @@ def _make_rows(
         return
     job = ledger.record.job.model_copy(update={"device": request.device})
     try:
-        style = load_style(ledger.store, job, book.shard.style)
+        style = leave.store.bridge(lambda: load_style(ledger.store, job, book.shard.style))
     except RowError as error:
         for index in todo:
             book.fail(index, error)
         return
     # Whoever worked on the shard before may have made pictures after this session listed them.
     session = f"{request.session}/{attempt}" if leave.claim.number == 1 else None
-    reader = ContentReader(ledger, style.name, style.digest, session)
-    line = _Line(ledger, book, reader)
+    listing = (ledger, style.name, style.digest, session)
+    reader = leave.store.bridge(lambda: ContentReader(*listing))
+    line = _Line(ledger, book, reader, leave)
     watch = Watch(
         on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri),
         save_every=job.output.save_every,
@@ -143,30 +155,33 @@ def _make_rows(
                 "the network's weights or the picture to start from changed after the run was "
                 "planned. Start the job again: the new ones make a new run."
             )
-        line.run(painter, todo, leave)
+        line.run(painter, todo)
 
 
 class _Line:
     """The stations of a shard, and what passes between them."""
 
-    def __init__(self, ledger: RunLedger, book: ShardBook, reader: ContentReader) -> None:
+    def __init__(
+        self, ledger: RunLedger, book: ShardBook, reader: ContentReader, leave: Leave
+    ) -> None:
         self.store = ledger.store
         self.output_uri = ledger.output_uri
         self.job = ledger.record.job
         self.book = book
         self.reader = reader
+        self.leave = leave
         self.painter: Painter
         self.readings: dict[int, Reading] = {}
         self.scoring = threading.Lock()
         self.room = threading.BoundedSemaphore(_UNWRITTEN)
 
-    def run(self, painter: Painter, todo: Sequence[int], leave: Leave) -> None:
+    def run(self, painter: Painter, todo: Sequence[int]) -> None:
         """Bring every row to its outcome."""
         self.painter = painter
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as writers:
             writes = []
             started = time.perf_counter()
-            for stylized in self.painter.stylizer.stylize(self._contents(todo, leave)):
+            for stylized in self.painter.stylizer.stylize(self._contents(todo)):
                 if stylized.error is not None:
                     del self.readings[stylized.key]
                     self.book.fail(stylized.key, stylized.error)
@@ -191,10 +206,10 @@ class _Line:
         except RowError as error:
             _log.warning("intermediate picture: %s", error)
 
-    def _contents(self, todo: Sequence[int], leave: Leave) -> Iterator[Content]:
+    def _contents(self, todo: Sequence[int]) -> Iterator[Content]:
         """What is to be made; every other row gets its outcome on the way."""
         for index, reading in read_ahead(self._read, todo):
-            if not leave.begins_another():
+            if not self.leave.begins_another():
                 return
             if isinstance(reading, RowError):
                 self.book.fail(index, reading)
@@ -207,9 +222,11 @@ class _Line:
     def _read(self, index: int) -> tuple[int, Reading | AlreadyThere | RowError]:
         row = self.book.shard.rows[index]
         try:
-            return index, self.reader.read(row)
+            return index, self.leave.store.bridge(lambda: self.reader.read(row))
         except RowError as error:
             return index, error
+        except (RunStoppedError, StoreAwayError):
+            raise
         except Exception as error:  # a fault of ours in one row must not cost the others
             _log.exception("row %s", row.row_id)
             return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")
@@ -230,7 +247,8 @@ class _Line:
         try:
             data = encode_image(pixels, self.job.output)
             uri = reading.names.output_uri
-            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
+            content_type = _CONTENT_TYPES[self.job.output.format]
+            self.leave.store.bridge(lambda: self.store.write_bytes(uri, data, content_type))
             picture = decode_image(data, uri, OUTPUT_LIMITS)
             figures = self._figures(reading, picture)
         except RowError as error:

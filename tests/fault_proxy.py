@@ -61,10 +61,12 @@ class FaultProxy:
     Attributes:
         s3: the server behind it, reached through it.
         requests: method and unquoted path of every request so far, in order.
+        carried_out: of those that the store carried out.
     """
 
     s3: S3Server
     requests: list[tuple[str, str]] = field(default_factory=list)
+    carried_out: list[tuple[str, str]] = field(default_factory=list)
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -98,9 +100,16 @@ class FaultProxy:
         return pass_on
 
     def count(self, method: str, pattern: str) -> int:
-        """How many such requests came so far."""
-        with self._lock:
-            return sum(m == method and bool(re.search(pattern, p)) for m, p in self.requests)
+        """How many such requests came so far, whatever became of them."""
+        return len(_chosen(self.requests, method, pattern))
+
+    def done(self, method: str, pattern: str) -> list[str]:
+        """The paths of those that the store carried out."""
+        return _chosen(self.carried_out, method, pattern)
+
+
+def _chosen(requests: list[tuple[str, str]], method: str, pattern: str) -> list[str]:
+    return [path for name, path in [*requests] if name == method and re.search(pattern, path)]
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -133,6 +142,8 @@ class Exchange(BaseHTTPRequestHandler):
             headers = [pair for pair in headers if pair[0].lower() != "content-length"]
             headers.append(("Content-Length", str(len(body))))
         connection.close()
+        if response.status < 300:
+            self.server.proxy.carried_out.append((self.command, unquote(self.path)))
         return Reply(response.status, tuple(headers), body)
 
     def answer(self, reply: Reply, length: int | None = None) -> None:
