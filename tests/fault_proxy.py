@@ -62,12 +62,13 @@ class FaultProxy:
         s3: the server behind it, reached through it.
         requests: method and unquoted path of every request so far, in order.
         carried_out: of those that the store carried out.
+        rules: those that hold now.
     """
 
     s3: S3Server
     requests: list[tuple[str, str]] = field(default_factory=list)
     carried_out: list[tuple[str, str]] = field(default_factory=list)
-    _rules: list[Rule] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def on(self, method: str, pattern: str, fault: Fault, times: int = FOR_EVER) -> Rule:
@@ -81,19 +82,19 @@ class FaultProxy:
         """
         rule = Rule(method, pattern, fault, times)
         with self._lock:
-            self._rules.append(rule)
+            self.rules.append(rule)
         return rule
 
     def heal(self) -> None:
         """Forget all rules."""
         with self._lock:
-            self._rules.clear()
+            self.rules.clear()
 
     def fault_for(self, method: str, path: str) -> Fault:
         """What happens to a request that comes now."""
         with self._lock:
             self.requests.append((method, path))
-            for rule in self._rules:
+            for rule in self.rules:
                 if rule.takes(method, path):
                     rule.hits += 1
                     return rule.fault
