@@ -87,8 +87,8 @@ def follow(ledger: RunLedger, todo: int, start: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         complain(f"stopped; start the same command again to go on\n{ledger.run_uri}")
         return EXIT_BROKEN
-    summary = read_summary(ledger)
-    if summary is None or not state.is_completed():
+    summary = read_summary(ledger) if state.is_completed() else None
+    if summary is None:
         complain(f"the run did not finish ({where}): {state.message}\n{ledger.run_uri}")
         return EXIT_BROKEN
     return conclude(ledger, summary, state.message)

@@ -10,6 +10,7 @@
     + PassingError        trying again may help
       - StorageTimeoutError, StorageFaultError (StorageFullError), OutOfMemoryError
       - DeadlineError, InternalError
+  x StoreAwayError        the whole store fails or refuses us; nothing is wrong with the row
   x RunStoppedError       somebody asked the work to stop; nothing is wrong with the row
 
 One ``except RowError`` around a row turns everything that is the row's own fault, or its
@@ -35,6 +36,10 @@ class JobError(StylebatchError):
 
 class RunStoppedError(StylebatchError):
     """The stop flag was set while a picture was being made."""
+
+
+class StoreAwayError(StylebatchError):
+    """The store of the run itself is away or refuses us; its rows stay to be done."""
 
 
 class RowError(StylebatchError):

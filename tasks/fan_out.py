@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from stylecore.batch.ledger import RunLedger
-from stylecore.errors import RowError
+from stylecore.errors import RowError, StoreAwayError
 from tasks.engines import Engine
 from tasks.progress import BOARD, Tally
 from tasks.shard_work import ShardRequest
@@ -29,7 +29,8 @@ def fan_out(
 ) -> Iterator[list[int]]:
     """Work through shards, a few task runs at a time, as long as the budget lasts.
 
-    A shard that fails for good is logged and stays to be done; the others go on.
+    A shard that fails for good is logged and stays to be done; the others go on, unless the
+    store is away.
 
     Args:
         ledger: the run.
@@ -40,6 +41,9 @@ def fan_out(
     Yields:
         Whenever something may have changed, at least every few seconds: shards that turned out
         to be somebody else's.
+
+    Raises:
+        StoreAwayError: a shard waited for the store for too long.
     """
     running = _Running(ledger, engine, like.session)
     stop = stop_flag(like.session)
@@ -96,6 +100,9 @@ class _Running:
             if self._engine.is_elsewhere:
                 self._post(group, Tally.of(result))
             return busy
+        error = future.result(raise_on_failure=False)
+        if isinstance(error, StoreAwayError):
+            raise error
         if future.state.is_failed() or future.state.is_crashed():
             get_run_logger().error("shards left to do: %s", future.state.message)
         return []

@@ -1,4 +1,7 @@
-"""When to leave a shard before its end: a stop flag, a claim that was lost, a budget of minutes."""
+"""When to leave a shard before its end.
+
+A stop flag, a claim that was lost, a budget of minutes, a store that is gone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stylecore.errors import RunStoppedError
+from tasks.outages import StoreWatch
 from tasks.stopping import stop_flag
 
 _GRACE_S: Final = 120.0
@@ -52,9 +56,13 @@ class Leave:
         session: whose stop flag counts.
         budget: of the run.
         is_lost: whether somebody else has the shard by now.
+        store: what is known of the store; rows wait for it.
     """
 
-    def __init__(self, session: str, budget: Budget, is_lost: Callable[[], bool]) -> None:
+    def __init__(
+        self, session: str, budget: Budget, is_lost: Callable[[], bool], store: StoreWatch
+    ) -> None:
+        self.store = store
         self._is_lost = is_lost
         self._budget = budget
         self._stop = stop_flag(session)
@@ -65,7 +73,8 @@ class Leave:
 
     def drops_pictures(self) -> bool:
         """Whether pictures in the making are to be dropped."""
-        return self.was_asked_for() or self._is_lost() or self._budget.is_overdrawn
+        is_ours = not (self._is_lost() or self.store.has_given_up)
+        return self.was_asked_for() or not is_ours or self._budget.is_overdrawn
 
     def begins_another(self) -> bool:
         """Whether there is time for another picture.

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from stylecore.batch.ledger import Shard
-from stylecore.errors import JobError, RunStoppedError
+from stylecore.errors import JobError, RunStoppedError, StoreAwayError
 from tasks.leaving import Budget, Leave
+from tasks.outages import StoreWatch
 from tasks.shard_book import ShardBook
 from tasks.shard_line import Line, load_or_fail, open_line
 from tasks.shard_work import ShardRequest
@@ -39,8 +40,8 @@ def main(connection: Connection) -> None:
         _serve(connection, request, shard, places)
     except RunStoppedError:
         return
-    except JobError as error:
-        _send(connection, JobError(str(error)))
+    except (JobError, StoreAwayError) as error:
+        _send(connection, type(error)(str(error)))
     except Exception as error:  # whatever it is, the other end has to be told
         _send(connection, RuntimeError(f"{type(error).__name__}: {error}"))
 
@@ -50,8 +51,10 @@ def _serve(
 ) -> None:
     ledger = open_run(request.run_uri)
     book = ShardBook(shard, lambda _: None)
-    leave = Leave(request.session, Budget(), lambda: False)
-    style = load_or_fail(ledger, book, range(len(shard.rows)))
+    budget = Budget()  # whoever asks for rows knows the run's
+    store = StoreWatch(ledger, request.session, budget)
+    leave = Leave(request.session, budget, lambda: False, store)
+    style = load_or_fail(ledger, book, range(len(shard.rows)), leave)
     if style is None:
         _answer(connection, book, places)
         return

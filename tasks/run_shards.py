@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from stylecore.batch.ledger import RunLedger
-from stylecore.errors import RowError
+from stylecore.errors import RowError, StoreAwayError
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
 from tasks.devices import uses_gpu
@@ -40,7 +40,7 @@ def run_shards(
 
     Returns:
         Completed with the summary, also where rows failed or the budget was used up; Failed if
-        rows have no outcome for another reason.
+        rows have no outcome for another reason, such as a store that is away.
     """
     started = time.monotonic()
     ledger = open_run(run_uri)
@@ -48,7 +48,10 @@ def run_shards(
     session = name_session(ledger.run_id)
     where = place or Place.of(ledger.record.job)
     request = ShardRequest(run_uri, 0, session, retry, where.device, budget)
-    did_something = _make_pictures(ledger, request, where)
+    try:
+        did_something = _make_pictures(ledger, request, where)
+    except StoreAwayError as error:
+        return Failed(message=f"{error} Then start the job again to go on")
     note = _used_up(ledger, budget)
     summary = None if did_something else before
     if summary is None or not summary.is_complete:

@@ -16,7 +16,14 @@ from typing import Final
 
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.uris import join_uri
-from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError, StorageFullError
+from stylecore.errors import (
+    InternalError,
+    JobError,
+    OutOfMemoryError,
+    RowError,
+    RunStoppedError,
+    StoreAwayError,
+)
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, Stylized
@@ -50,16 +57,19 @@ def make_here(
         device: where to compute.
         listing: names the listing of pictures; shards that share it are listed once.
     """
-    style = load_or_fail(ledger, book, todo)
+    style = load_or_fail(ledger, book, todo, leave)
     if style is not None:
         with open_line(ledger, book, style, leave, (device, listing)) as line:
             line.run(todo)
 
 
-def load_or_fail(ledger: RunLedger, book: ShardBook, todo: Sequence[int]) -> LoadedStyle | None:
+def load_or_fail(
+    ledger: RunLedger, book: ShardBook, todo: Sequence[int], leave: Leave
+) -> LoadedStyle | None:
     """The shard's style; where its painting cannot be read, every row fails for that reason."""
+    job, planned = ledger.record.job, book.shard.style
     try:
-        return load_style(ledger.store, ledger.record.job, book.shard.style)
+        return leave.store.bridge(lambda: load_style(ledger.store, job, planned))
     except RowError as error:
         for index in todo:
             book.fail(index, error)
@@ -88,7 +98,8 @@ def open_line(
     """
     device, listing = place
     job = ledger.record.job.model_copy(update={"device": device})
-    line = Line(ledger, book, ContentReader(ledger, style.name, style.digest, listing), leave)
+    pictures = (ledger, style.name, style.digest, listing)
+    line = Line(ledger, book, leave.store.bridge(lambda: ContentReader(*pictures)), leave)
     watch = Watch(
         on_evaluation=lambda *_: BOARD.count_evaluation(ledger.run_uri),
         save_every=job.output.save_every,
@@ -170,9 +181,11 @@ class Line:
     def _read(self, index: int) -> tuple[int, Reading | AlreadyThere | RowError]:
         row = self.book.shard.rows[index]
         try:
-            return index, self.reader.read(row)
+            return index, self.leave.store.bridge(lambda: self.reader.read(row))
         except RowError as error:
             return index, error
+        except (RunStoppedError, StoreAwayError):
+            raise
         except MemoryError:
             return index, OutOfMemoryError(row.content_uri, "memory ran out while it was read")
         except Exception as error:  # a fault of ours in one row must not cost the others
@@ -195,11 +208,10 @@ class Line:
         try:
             data = encode_image(pixels, self.job.output)
             uri = reading.names.output_uri
-            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
+            content_type = _CONTENT_TYPES[self.job.output.format]
+            self.leave.store.bridge(lambda: self.store.write_bytes(uri, data, content_type))
             picture = decode_image(data, uri, OUTPUT_LIMITS)
             figures = self._figures(reading, picture)
-        except StorageFullError:
-            raise
         except RowError as error:
             self.book.fail(stylized.key, error)
         else:

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from stylecore.batch.claims import Claim, claim_shard
 from stylecore.batch.ledger import RunLedger, Shard
 from stylecore.batch.outcome import Outcome
-from stylecore.errors import (
-    CrashedError,
-    JobError,
-    OutOfMemoryError,
-    RunStoppedError,
-    StorageFullError,
-)
+from stylecore.errors import CrashedError, OutOfMemoryError, RunStoppedError
 from stylecore.optimize.watch import Watch
 from tasks.apart import make_apart
 from tasks.devices import device_slot, uses_gpu
 from tasks.leaving import Budget, Leave
+from tasks.outages import StoreWatch
 from tasks.progress import ShardProgress, Tally, tally_outcomes
 from tasks.server_limit import server_slot
 from tasks.shard_book import ShardBook
 from tasks.shard_line import make_here
-from tasks.stopping import heeding_stop_signs, raise_stop_sign
+from tasks.stopping import heeding_stop_signs
 
 Retry = Literal["no", "passing", "failed"]
 # Which outcomes are worth another attempt.
@@ -74,28 +69,26 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
 
     Raises:
         RunStoppedError: the session's stop flag was set; the shard stays to be done.
-        JobError: the output has no room; the session is stopped.
+        StoreAwayError: the store was away for too long, or has no room; so does it.
     """
+    store = StoreWatch(ledger, request.session, request.budget)
     look_out = heeding_stop_signs(ledger, request.session, request.signs)
-    with look_out, claim_shard(ledger, request.number) as claim:
+    with look_out, ExitStack() as ends:
+        claim = store.bridge(lambda: ends.enter_context(claim_shard(ledger, request.number)))
         if claim is None:
             return None
-        before = ledger.outcomes_of(request.number)
-        shard = _shard_to_do(ledger, request, bool(before))
+        before = store.bridge(lambda: ledger.outcomes_of(request.number))
+        shard = store.bridge(lambda: _shard_to_do(ledger, request, bool(before)))
         if shard is None:
             return tally_outcomes(before)
-        leave = Leave(request.session, request.budget, lambda: claim.seems_lost)
+        leave = Leave(request.session, request.budget, lambda: claim.seems_lost, store)
         work = _Work(ledger, shard, request, leave)
         try:
             work.make_rows(claim, attempt, is_suspect(claim, before))
-            return work.close(claim)
         except RunStoppedError:
             if leave.was_asked_for():
                 raise
-            return work.close(claim)
-        except StorageFullError as error:  # nothing that is made will fit
-            raise_stop_sign(ledger, request.session)
-            raise JobError(f"{error}. Free some, and start the job again to go on.") from error
+        return store.bridge(lambda: work.close(claim))
 
 
 def is_suspect(claim: Claim, before: Iterable[Outcome]) -> bool:

@@ -26,7 +26,10 @@ Answer = TypeVar("Answer")
 # What s3fs makes of InternalError and unknown codes, SlowDown and ServiceUnavailable.
 _PASSING_ERRNOS: Final = (errno.EIO, errno.EBUSY, errno.EREMOTEIO)
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+# Bytes that were changed or lost on their way to the store, which it refused.
+_PASSING_CODES: Final = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")
 _MAX_REASON_CHARS: Final = 600
+_WORDLESS: Final = "it does not say why, which mostly means an expired token"
 _NO_CREDENTIALS: Final = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
     (MissingError, "Check the name."),
@@ -38,6 +41,10 @@ _ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
 
 class TornReadError(StorageFaultError):
     """The bytes that came are not those of one version of the object."""
+
+
+class TornWriteError(StorageFaultError):
+    """The bytes that the store has are not those that were sent."""
 
 
 def ask(uri: str, call: Callable[[], Answer], attempts: int) -> Answer:
@@ -65,6 +72,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     passing = (
         TornReadError,
+        TornWriteError,
         TimeoutError,
         ConnectionError,
         aiohttp.ClientError,
@@ -73,7 +81,9 @@ def is_transient(error: BaseException) -> bool:
         boto.FlexibleChecksumError,
         boto.IncompleteReadError,
     )
-    return isinstance(error, passing) or getattr(error, "errno", None) in _PASSING_ERRNOS
+    if isinstance(error, passing) or getattr(error, "errno", None) in _PASSING_ERRNOS:
+        return True
+    return error_code(error) in _PASSING_CODES
 
 
 @contextmanager
@@ -105,8 +115,10 @@ def _from_os_error(uri: str, error: OSError) -> RowError:
         return MissingError(uri, f"there is no such {missing}")
     if isinstance(error, IsADirectoryError):
         return MissingError(uri, "this is a folder, not an object")
-    if isinstance(error, PermissionError):
-        return ForbiddenError(uri, f"the store refuses access: {reason}")
+    is_wordless = error_code(error) == "400"  # the answer to a HEAD has no room for words
+    if is_wordless or isinstance(error, PermissionError):
+        why = _WORDLESS if is_wordless else reason
+        return ForbiddenError(uri, f"the store refuses access: {why}")
     if isinstance(error, TimeoutError):
         return StorageTimeoutError(uri, "the store did not answer in time")
     return _from_errno(uri, error, reason)
@@ -138,7 +150,7 @@ def _from_client_error(uri: str, error: Exception) -> RowError | None:
     return None
 
 
-def error_code(error: Exception) -> str:
+def error_code(error: BaseException) -> str:
     """The S3 store's own code of an exception that s3fs translated, or an empty string."""
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))

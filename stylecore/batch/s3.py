@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+import errno
+import io
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
-from stylecore.batch.faults import Answer, TornReadError, ask, error_code
+from stylecore.batch.etags import (
+    Response,
+    has_md5,
+    md5_of,
+    multipart_etag,
+    num_parts,
+    version_of,
+)
+from stylecore.batch.faults import Answer, TornReadError, TornWriteError, ask, error_code
 from stylecore.batch.leftovers import PREFIX, is_abandoned
-from stylecore.batch.objects import ANY_SIZE, ObjectInfo, StoreSettings, is_hidden
+from stylecore.batch.objects import ObjectInfo, StoreSettings, is_hidden
 from stylecore.batch.uris import join_uri, split_uri
 from stylecore.errors import MissingError, TooManyBytesError
 
 _RANGE_BYTES: Final = 8 * 1024**2
 _CHANGED: Final = "it changed while it was read"
 _SLOWEST_BYTES_PER_S: Final = 1_000_000
-_is_md5: Final = re.compile(r"[0-9a-f]{32}").fullmatch
-
-
-Response = Mapping[str, Any]
+_CREATION: Final = "creation"  # in the metadata of what we created, to know it again
+_UNHEARD_OF: Final = (errno.EINVAL, errno.ENOSYS)  # what stores say of parameters they do not have
 
 
 class Connection(Protocol):
@@ -55,16 +62,50 @@ class S3Objects:
 
     def _read_once(self, uri: str, max_bytes: int) -> tuple[bytes, str]:
         response = self._request("get_object", uri)
-        size, version = response["ContentLength"], _version(response)
+        size = response["ContentLength"]
         if size > max_bytes:
             self._connection.discard(response, self._settings.timeout_s)
             raise TooManyBytesError(uri, f"{size} bytes; the limit is {max_bytes}")
         data = self._receive(uri, response)
-        if _has_md5(response):
-            _check_md5(uri, hashlib.md5(data, usedforsecurity=False).hexdigest(), version)
-        elif _version(self._request("head_object", uri)) != version:
+        self._check(uri, response, io.BytesIO(data))
+        return data, version_of(response)
+
+    def _check(self, uri: str, response: Response, copy: BinaryIO) -> None:
+        """Compare a copy with what the object's ETag says, as far as it says anything.
+
+        Raises:
+            TornReadError: they differ, or the object is another by now.
+        """
+        if has_md5(response):
+            found = md5_of(copy)
+        elif sizes := self._part_sizes(uri, response):
+            found = multipart_etag(copy, sizes)
+        else:
+            self._check_same(uri, response, self._request("head_object", uri))
+            return
+        if found != version_of(response):
+            reason = f"the bytes have MD5 {found}, the object {version_of(response)}"
+            raise TornReadError(uri, reason)
+
+    def _part_sizes(self, uri: str, response: Response) -> list[int]:
+        """Sizes of the parts in which an object was put; none where the store does not tell."""
+        count, sizes = num_parts(response), []
+        for number in range(1, count + 1):
+            try:
+                part = self._request("head_object", uri, PartNumber=number)
+            except OSError as error:
+                if error.errno not in _UNHEARD_OF:
+                    raise
+                return []
+            self._check_same(uri, response, part)
+            if part.get("PartsCount") != count:
+                return []
+            sizes.append(part["ContentLength"])
+        return sizes
+
+    def _check_same(self, uri: str, before: Response, after: Response) -> None:
+        if version_of(before) != version_of(after):
             raise TornReadError(uri, _CHANGED)
-        return data, version
 
     def head(self, uri: str) -> ObjectInfo:
         """Size, age and ETag."""
@@ -73,7 +114,7 @@ class S3Objects:
         date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
         age_s = max(0.0, (now - modified).total_seconds())
-        return ObjectInfo(uri, _version(response), response["ContentLength"], modified, age_s)
+        return ObjectInfo(uri, version_of(response), response["ContentLength"], modified, age_s)
 
     def write(self, uri: str, data: bytes, content_type: str | None) -> None:
         """One PUT, which stores carry out whole or not at all."""
@@ -82,18 +123,18 @@ class S3Objects:
 
     def create_once(self, uri: str, data: bytes) -> bool:
         """One conditional PUT."""
-        is_first_try = True
+        creation = uuid.uuid4().hex
 
         def create() -> bool:
-            nonlocal is_first_try
-            was_first_try, is_first_try = is_first_try, False
             try:
-                self._put(uri, data, IfNoneMatch="*")
+                self._put(uri, data, IfNoneMatch="*", Metadata={_CREATION: creation})
             except OSError as error:
                 if error_code(error) not in ("PreconditionFailed", "412"):
                     raise
-                # A try that got no answer may have been carried out nevertheless.
-                return not was_first_try and self._read_once(uri, ANY_SIZE)[0] == data
+                # A try that got no answer may have been carried out nevertheless; the HTTP
+                # library repeats some by itself, too.
+                there = self._request("head_object", uri)
+                return bool(there.get("Metadata", {}).get(_CREATION) == creation)
             return True
 
         return self._ask(uri, create)
@@ -138,7 +179,7 @@ class S3Objects:
                 if not is_hidden(found["Key"][len(prefix) :]):
                     uri = f"s3://{bucket}/{found['Key']}"
                     modified = found["LastModified"].astimezone(UTC)
-                    yield ObjectInfo(uri, _version(found), found["Size"], modified)
+                    yield ObjectInfo(uri, version_of(found), found["Size"], modified)
 
     def _pages(self, folder: str, arguments: dict[str, str]) -> Iterator[Response]:
         timeout_s = self._settings.timeout_s
@@ -158,23 +199,21 @@ class S3Objects:
 
     def _spool_once(self, uri: str, target: Path) -> None:
         head = self._ask(uri, lambda: self._request("head_object", uri))
-        version, size = _version(head), head["ContentLength"]
-        digest = hashlib.md5(usedforsecurity=False)
-        with target.open("wb") as copy:
+        version, size = version_of(head), head["ContentLength"]
+        with target.open("wb+") as copy:
             for start in range(0, size, _RANGE_BYTES):
                 end = min(start + _RANGE_BYTES, size)
                 data = self._ask(uri, partial(self._read_range, uri, version, start, end))
                 if data is None:
                     raise TornReadError(uri, _CHANGED)
-                digest.update(data)
                 copy.write(data)
-        if _has_md5(head):
-            _check_md5(uri, digest.hexdigest(), version)
+            copy.seek(0)
+            self._check(uri, head, copy)
 
     def _read_range(self, uri: str, version: str, start: int, end: int) -> bytes | None:
         """Bytes ``start`` to ``end`` of one version; None where the object is another by now."""
         response = self._request("get_object", uri, Range=f"bytes={start}-{end - 1}")
-        if _version(response) != version or response["ContentLength"] != end - start:
+        if version_of(response) != version or response["ContentLength"] != end - start:
             self._connection.discard(response, self._settings.timeout_s)
             return None
         return self._receive(uri, response)
@@ -185,7 +224,15 @@ class S3Objects:
         return self._connection.request(method, timeout_s, Bucket=bucket, Key=key, **arguments)
 
     def _put(self, uri: str, data: bytes, **arguments: object) -> None:
-        self._request("put_object", uri, len(data), Body=data, **arguments)
+        """Write once, and look at what the store says that it wrote.
+
+        Raises:
+            TornWriteError: other bytes, which are removed: a later start would take them for ours.
+        """
+        response = self._request("put_object", uri, len(data), Body=data, **arguments)
+        if has_md5(response) and version_of(response) != md5_of(io.BytesIO(data)):
+            self._request("delete_object", uri)
+            raise TornWriteError(uri, "other bytes arrived than were sent")
 
     def _receive(self, uri: str, response: Response) -> bytes:
         size = response["ContentLength"]
@@ -199,19 +246,3 @@ class S3Objects:
 
     def _ask(self, uri: str, call: Callable[[], Answer]) -> Answer:
         return ask(uri, call, self._settings.attempts)
-
-
-def _version(response: Response) -> str:
-    return str(response["ETag"]).strip('"')
-
-
-def _has_md5(response: Response) -> bool:
-    """Whether the ETag is the MD5 of the bytes: not of multipart or key-encrypted objects."""
-    encryption = str(response.get("ServerSideEncryption", ""))
-    is_encrypted = encryption.startswith("aws:kms") or "SSECustomerAlgorithm" in response
-    return not is_encrypted and _is_md5(_version(response)) is not None
-
-
-def _check_md5(uri: str, found: str, version: str) -> None:
-    if found != version:
-        raise TornReadError(uri, f"the bytes have MD5 {found}, the object {version}")

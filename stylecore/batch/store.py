@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stylecore.batch.etags import Response
 from stylecore.batch.faults import job_errors
 from stylecore.batch.leftovers import temporary_name
 from stylecore.batch.local import LocalFiles
 from stylecore.batch.objects import ANY_SIZE, Backend, ObjectInfo, StoreSettings
-from stylecore.batch.s3 import Response, S3Objects
+from stylecore.batch.s3 import S3Objects
 from stylecore.batch.uris import is_s3, join_uri, split_uri
 from stylecore.errors import JobError
 

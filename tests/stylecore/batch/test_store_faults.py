@@ -37,6 +37,9 @@ class FakeConnection:
         self.etag = etag or md5(data)
         self.encryption = ""
         self.spoil: Callable[[int, str], bytes | None] = lambda call, method: None
+        self.answer_lost: Callable[[int], bool] = lambda call: False
+        self.damage: Callable[[int, bytes], bytes] = lambda call, data: data
+        self.metadata: dict[str, str] = {}
         self.methods: list[str] = []
 
     def request(self, method: str, timeout_s: float, **arguments: Any) -> dict[str, Any]:
@@ -45,8 +48,14 @@ class FakeConnection:
         if method == "put_object":
             if arguments.get("IfNoneMatch") and self.data is not None:
                 raise OSError(errno.EINVAL, "exists") from refused("PreconditionFailed")
-            self.data = arguments["Body"]
+            self.data = self.damage(len(self.methods), arguments["Body"])
             self.etag = md5(self.data)
+            self.metadata = arguments.get("Metadata", {})
+            if self.answer_lost(len(self.methods)):
+                raise FSTimeoutError
+            return {"ETag": f'"{self.etag}"', "ServerSideEncryption": self.encryption}
+        if method == "delete_object":
+            self.data = None
             return {}
         body = spoiled or self.data or b""
         if "Range" in arguments:
@@ -58,6 +67,7 @@ class FakeConnection:
             "ServerSideEncryption": self.encryption,
             "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
             "Body": body,
+            "Metadata": self.metadata,
         }
 
     def receive(self, response: Any, timeout_s: float) -> bytes:
@@ -103,7 +113,9 @@ def test_where_the_etag_is_no_md5_it_is_asked_for_again(etag: str, encryption: s
     connection = FakeConnection(etag=etag)
     connection.encryption = encryption
     assert objects(connection).read(URI, 100) == (GOOD, etag)
-    assert connection.methods == ["get_object", "head_object"]
+    # Of the parts the first is asked for, which this store does not know.
+    asked_parts = ["head_object"] if "-" in etag else []
+    assert connection.methods == ["get_object", *asked_parts, "head_object"]
 
 
 def test_an_object_that_changes_while_it_is_read_is_read_again():
@@ -171,17 +183,48 @@ def test_a_fault_of_our_own_is_not_hidden():
         objects(connection).read(URI, 100)
 
 
-def test_a_creation_whose_answer_was_lost_counts_as_ours():
+@pytest.mark.parametrize("etag_is_md5", [True, False])
+def test_a_creation_whose_answer_was_lost_counts_as_ours(etag_is_md5: bool):
+    connection = FakeConnection()
+    connection.data, connection.encryption = None, "" if etag_is_md5 else "aws:kms"
+    connection.answer_lost = lambda call: call == 1
+    assert objects(connection).create_once(URI, b"ours")
+
+
+def test_the_same_bytes_of_another_process_are_not_our_creation():
     connection = FakeConnection()
     connection.data = None
 
-    def lose_answer(call: int, method: str) -> None:
+    def lose_race(call: int, method: str) -> None:
         if call == 1:
-            connection.data, connection.etag = b"ours", md5(b"ours")
+            connection.data, connection.etag = b"the same", md5(b"the same")
             raise FSTimeoutError
 
-    connection.spoil = lose_answer
-    assert objects(connection).create_once(URI, b"ours")
+    connection.spoil = lose_race
+    assert not objects(connection).create_once(URI, b"the same")
+
+
+def test_an_upload_that_arrives_corrupted_is_written_again():
+    connection = FakeConnection()
+    connection.damage = lambda call, data: OTHER if call == 1 else data
+    objects(connection).write(URI, GOOD, None)
+    assert connection.data == GOOD
+    assert connection.methods == ["put_object", "delete_object", "put_object"]
+
+
+def test_an_upload_that_always_arrives_corrupted_leaves_no_object_behind():
+    connection = FakeConnection()
+    connection.damage = lambda call, data: OTHER
+    with pytest.raises(StorageFaultError, match="other bytes arrived"):
+        objects(connection).write(URI, GOOD, None)
+    assert connection.data is None
+
+
+def test_where_a_put_answers_with_no_md5_its_etag_says_nothing():
+    connection = FakeConnection()
+    connection.encryption, connection.damage = "aws:kms", lambda call, data: OTHER
+    objects(connection).write(URI, GOOD, None)
+    assert connection.methods == ["put_object"]
 
 
 def test_a_creation_that_another_process_won_meanwhile_is_not_ours():

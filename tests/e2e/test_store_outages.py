@@ -1,0 +1,135 @@
+"""The whole store goes away, or refuses us, in the middle of a run of the command line."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fault_proxy
+import pytest
+from buckets import Workplace
+from command_line import Answer
+from fault_proxy import Fault, FaultProxy, run_fault_proxy
+from faulty_store import FaultyStore, faulty_store, impatience
+from reliability import See
+from servers import S3Server
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.reliability,
+    pytest.mark.timeout(900),
+]
+
+ROWS = [f"photo{number:02d}" for number in range(12)]
+AWAY_S = 30.0
+SHORT_S, PATIENCE_S = 5.0, 10.0
+# Requests in flight when it goes, the time to wait, those that say goodbye, and a busy machine.
+STATED_S = 4 * (2 * 4 * SHORT_S) + PATIENCE_S + 60
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
+    with run_fault_proxy(s3_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def place(proxy: FaultProxy, workplace: Workplace) -> Iterator[FaultyStore]:
+    with faulty_store(proxy, workplace) as place:
+        place.fill(ROWS)
+        yield place
+
+
+def assert_all_made(place: FaultyStore, answer: Answer) -> None:
+    assert answer.code == 0, answer
+    assert answer.lines[0] == f"made {len(ROWS)}, skipped 0, failed 0"
+    assert len(place.pictures()) == len(ROWS)
+    assert sorted(place.puts()) == ROWS
+    assert place.leftovers() == []
+    rows = place.direct.results(answer.run_uri)
+    assert [row["status"] for row in rows] == ["made"] * len(ROWS)
+
+
+def assert_broke_off(answer: Answer) -> None:
+    assert answer.code == 1, answer
+    assert "start the job again to go on" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("fault", [fault_proxy.reset, fault_proxy.slow_down])
+def test_a_store_that_is_away_for_a_while_costs_that_time_and_no_row(
+    place: FaultyStore, fault: Fault, seen: See
+) -> None:
+    place.go_away(fault, ("PUT", "/images/.*photo05"), AWAY_S)
+    start = time.monotonic()
+    answer = place.run()
+    assert_all_made(place, answer)
+    seen(
+        f"the store fails every request for {AWAY_S:.0f} s in the middle of a run "
+        f"({fault_proxy.name_of(fault)})",
+        "rows wait for it; every picture made once; exit code 0",
+        f"{time.monotonic() - start:.0f} s",
+    )
+
+
+@pytest.mark.parametrize("fault", [fault_proxy.reset, fault_proxy.stall])
+def test_a_store_that_stays_away_ends_the_run_and_the_next_start_makes_what_is_missing(
+    place: FaultyStore, fault: Fault, tmp_path: Path, seen: See
+) -> None:
+    place.go_away(fault, ("PUT", "/images/.*photo05"))
+    start = time.monotonic()
+    answer = place.run(**impatience(tmp_path, SHORT_S, PATIENCE_S))
+    seconds = time.monotonic() - start
+    assert_broke_off(answer)
+    assert "AWS_ENDPOINT_URL" in answer.stderr
+    assert seconds < STATED_S
+    place.proxy.heal()
+    before = len(place.puts())
+    assert 0 < before < len(ROWS)
+    assert_all_made(place, place.run())
+    seen(
+        f"the store goes away for ever in the middle of a run ({fault_proxy.name_of(fault)}); "
+        f"it waits {PATIENCE_S:.0f} s instead of ten minutes",
+        "the run ends with exit code 1 and no failed row; started again it makes what is missing",
+        f"{seconds:.0f} s; {before} pictures before, {len(ROWS) - before} after, none twice",
+    )
+
+
+@pytest.mark.parametrize("fault", [fault_proxy.expired_token, fault_proxy.access_denied])
+def test_credentials_that_end_during_a_run_end_it_and_fail_no_row(
+    place: FaultyStore, fault: Fault, seen: See
+) -> None:
+    place.go_away(fault, ("PUT", "/images/.*photo05"))
+    start = time.monotonic()
+    answer = place.run()
+    seconds = time.monotonic() - start
+    assert_broke_off(answer)
+    assert "Check the credentials" in answer.stderr
+    place.proxy.heal()
+    assert_all_made(place, place.run())
+    seen(
+        f"the store refuses every request from the middle of a run on "
+        f"({fault_proxy.name_of(fault)})",
+        "the run ends at once with exit code 1, says to check the credentials, and fails no row; "
+        "started again it makes what is missing",
+        f"{seconds:.0f} s",
+    )
+
+
+@pytest.mark.parametrize("pattern", ["/results/", "/claims/"])
+def test_a_shard_whose_results_or_claim_cannot_be_written_stays_to_be_done(
+    place: FaultyStore, pattern: str, seen: See
+) -> None:
+    place.proxy.on("PUT", f"{place.name}/.*{pattern}", fault_proxy.internal_error)
+    start = time.monotonic()
+    answer = place.run()
+    seconds = time.monotonic() - start
+    assert_broke_off(answer)
+    place.proxy.heal()
+    before = len(place.puts())
+    assert_all_made(place, place.run())
+    seen(
+        f"the store answers 500 to every PUT below `{pattern.strip('/')}/`",
+        "tried again for a minute, then exit code 1; started again no picture is made twice",
+        f"{seconds:.0f} s; {before} pictures before",
+    )
