@@ -194,6 +194,15 @@ def test_bytes_of_several_parts_that_stay_corrupted_are_a_storage_error(bench: B
         bench.store.read_bytes(uri)
 
 
+def test_where_a_store_knows_no_parts_only_the_version_is_looked_at(bench: Bench) -> None:
+    uri = bench.put_in_parts("parts")
+    no_parts = fault_proxy.refuse(501, "NotImplemented")
+    rule = bench.proxy.on("HEAD", "parts.*partNumber", no_parts)
+    assert bench.store.read_bytes(uri)[0] == b"".join(PARTS)
+    assert rule.hits == 1
+    assert bench.proxy.requests[-1] == ("HEAD", f"/inbox/{bench.name}/parts")
+
+
 @pytest.mark.reliability
 def test_a_byte_flipped_on_its_way_to_the_store_is_written_again(bench: Bench, seen: See) -> None:
     rule, start = bench.proxy.on("PUT", "new", fault_proxy.flip, 2), time.monotonic()
