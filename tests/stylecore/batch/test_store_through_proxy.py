@@ -71,12 +71,19 @@ def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
         yield proxy
 
 
-@pytest.fixture
-def bench(
-    proxy: FaultProxy, s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Bench]:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.s3.endpoint_url)
+@pytest.fixture(scope="module")
+def store(proxy: FaultProxy) -> Store:
+    """Connected through the proxy once, which takes longer than any of the tests."""
     store = Store(StoreSettings(timeout_s=TIMEOUT_S, attempts=ATTEMPTS))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in proxy.s3.environment.items():
+            patch.setenv(name, value)
+        store.check_writable("s3://inbox/connected")
+    return store
+
+
+@pytest.fixture
+def bench(proxy: FaultProxy, store: Store) -> Iterator[Bench]:
     bench = Bench(proxy, store, secrets.token_hex(4))
     store.write_bytes(bench.uri("there"), DATA)
     yield bench
