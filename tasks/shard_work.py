@@ -149,7 +149,9 @@ def _make_rows(
     )
     needs_slot = job.method != "identity" and uses_gpu(job.device)
     slot = server_slot(watch.check_stop) if needs_slot else nullcontext()
-    with slot, open_painter(ledger.store, job, style, watch) as painter:
+    opening = (ledger.store, job, style, watch)
+    with slot, ExitStack() as ends:
+        painter = leave.store.bridge(lambda: ends.enter_context(open_painter(*opening)))
         if painter.inputs_digest != ledger.record.inputs_digest:
             raise JobError(
                 "the network's weights or the picture to start from changed after the run was "
