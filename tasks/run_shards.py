@@ -50,8 +50,8 @@ def run_shards(
     request = ShardRequest(run_uri, 0, session, retry, where.device, budget)
     try:
         did_something = _make_pictures(ledger, request, where)
-    except StoreAwayError as error:
-        return Failed(message=f"{error} Then start the job again to go on")
+    except (StoreAwayError, RowError) as error:
+        return Failed(message=f"{str(error).rstrip('. ')}; start the job again to go on")
     note = _used_up(ledger, budget)
     summary = None if did_something else before
     if summary is None or not summary.is_complete:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from stylecore.batch.ledger import RunLedger
@@ -106,7 +106,9 @@ def open_line(
         on_picture=line.save_step,
         should_stop=leave.drops_pictures,
     )
-    with open_painter(ledger.store, job, style, watch) as painter:
+    opening = (ledger.store, job, style, watch)
+    with ExitStack() as ends:
+        painter = leave.store.bridge(lambda: ends.enter_context(open_painter(*opening)))
         if painter.inputs_digest != ledger.record.inputs_digest:
             raise JobError(
                 "the network's weights or the picture to start from changed after the run was "

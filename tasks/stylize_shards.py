@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from tasks.progress import Tally
-from tasks.retrying import is_worth_a_retry
+from tasks.retrying import is_fault_of_ours
 from tasks.shard_work import ShardRequest, work_through_shard
 from tasks.storage import open_run
 
@@ -20,7 +20,7 @@ from tasks.storage import open_run
     task_run_name="{label}",
     retries=2,
     retry_delay_seconds=[5, 60],
-    retry_condition_fn=is_worth_a_retry,
+    retry_condition_fn=is_fault_of_ours,
     cache_policy=NO_CACHE,
 )
 def stylize_shards(label: str, requests: Sequence[ShardRequest]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -298,11 +297,3 @@ def run_fault_proxy(s3: S3Server) -> Iterator[FaultProxy]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float) -> None:
-    """Wait for something to come true, and fail where it does not."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

@@ -50,7 +50,7 @@ def code_of(fault: Fault) -> str:
 
 
 def pattern_of(row: str, method: str) -> str:
-    return f"inbox/.*/{row}.jpg" if method == "GET" else f"/images/.*/{row}-"
+    return f"inbox/.*/{row}.jpg" if method == "GET" else rf"/images/.*/{row}-[0-9a-f]{{12}}\."
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +204,15 @@ def test_each_picture_that_was_answered_for_was_written_once(story: Story) -> No
     assert written == ["calm"]
 
 
-@pytest.mark.parametrize("name", ["manifest.jsonl", "style.jpg", "", "output"])
-@pytest.mark.parametrize("fault", [fault_proxy.stall, fault_proxy.slow_down, fault_proxy.reset])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("manifest.jsonl", fault_proxy.stall),
+        ("style.jpg", fault_proxy.slow_down),
+        ("", fault_proxy.reset),  # the prefix is the manifest
+        ("output", fault_proxy.stall),
+    ],
+)
 def test_a_job_whose_inputs_cannot_be_had_is_refused(
     proxy: FaultProxy, workplace: Workplace, tmp_path: Path, name: str, fault: Fault
 ) -> None:

@@ -76,6 +76,13 @@ def work(ledger: RunLedger, session: str = "", budget: Budget = ENDLESS) -> Tall
     return work_through_shard(ledger, request)
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
 def in_background(work: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -86,6 +93,7 @@ def pictures_written(proxy: FaultProxy, ledger: RunLedger) -> list[str]:
     return sorted(proxy.done("PUT", f"{ledger.output_uri[5:]}/images/"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["GET photo02", "PUT photo02", "PUT results"])
 def test_a_store_that_is_away_for_a_while_fails_no_row(
     proxy: FaultProxy, ledger: RunLedger, at: str, caplog: pytest.LogCaptureFixture
@@ -94,7 +102,7 @@ def test_a_store_that_is_away_for_a_while_fails_no_row(
     away = proxy.on(method, key, go_away(proxy), 1)
 
     def come_back() -> None:
-        fault_proxy.wait_until(lambda: "waiting for the store" in caplog.text, 60)
+        wait_until(lambda: "waiting for the store" in caplog.text)
         time.sleep(0.5)
         proxy.heal()
 
@@ -123,6 +131,7 @@ def test_a_store_that_stays_away_leaves_every_row_to_be_done(
     assert ledger.pending_shards() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [fault_proxy.expired_token, fault_proxy.access_denied])
 def test_a_store_that_refuses_the_run_itself_is_not_waited_for(
     proxy: FaultProxy, ledger: RunLedger, fault: Fault
@@ -136,6 +145,7 @@ def test_a_store_that_refuses_the_run_itself_is_not_waited_for(
     assert ledger.pending_shards() == [0]
 
 
+@pytest.mark.slow
 def test_the_fault_of_one_object_is_its_rows(proxy: FaultProxy, ledger: RunLedger) -> None:
     proxy.on("GET", "photo01", fault_proxy.internal_error)
     proxy.on("PUT", "photo03", fault_proxy.slow_down)
@@ -145,12 +155,13 @@ def test_the_fault_of_one_object_is_its_rows(proxy: FaultProxy, ledger: RunLedge
     assert (tally.made, tally.failed_by_code) == (2, {"storage_error": 2, "forbidden": 1})
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_waiting(proxy: FaultProxy, ledger: RunLedger) -> None:
     session = secrets.token_hex(8)
     away = proxy.on("GET", "photo01", go_away(proxy), 1)
 
     def stop() -> None:
-        fault_proxy.wait_until(lambda: away.hits == 1, 60)
+        wait_until(lambda: away.hits == 1)
         stop_flag(session).set()
 
     stopping = in_background(stop)
@@ -161,6 +172,7 @@ def test_a_stop_ends_the_waiting(proxy: FaultProxy, ledger: RunLedger) -> None:
     assert ledger.pending_shards() == [0]
 
 
+@pytest.mark.slow
 def test_the_end_of_the_budget_ends_the_waiting(proxy: FaultProxy, ledger: RunLedger) -> None:
     watch = StoreWatch(ledger, secrets.token_hex(8), Budget(1, time.time() + 1))
     proxy.on(".*", "", fault_proxy.reset)

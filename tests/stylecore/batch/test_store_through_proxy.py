@@ -71,12 +71,19 @@ def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
         yield proxy
 
 
-@pytest.fixture
-def bench(
-    proxy: FaultProxy, s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Bench]:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.s3.endpoint_url)
+@pytest.fixture(scope="module")
+def store(proxy: FaultProxy) -> Store:
+    """Connected through the proxy once, which takes longer than any of the tests."""
     store = Store(StoreSettings(timeout_s=TIMEOUT_S, attempts=ATTEMPTS))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in proxy.s3.environment.items():
+            patch.setenv(name, value)
+        store.check_writable("s3://inbox/connected")
+    return store
+
+
+@pytest.fixture
+def bench(proxy: FaultProxy, store: Store) -> Iterator[Bench]:
     bench = Bench(proxy, store, secrets.token_hex(4))
     store.write_bytes(bench.uri("there"), DATA)
     yield bench
@@ -192,6 +199,15 @@ def test_bytes_of_several_parts_that_stay_corrupted_are_a_storage_error(bench: B
     bench.proxy.on("GET", "parts", fault_proxy.flip)
     with pytest.raises(StorageFaultError, match="MD5"):
         bench.store.read_bytes(uri)
+
+
+def test_where_a_store_knows_no_parts_only_the_version_is_looked_at(bench: Bench) -> None:
+    uri = bench.put_in_parts("parts")
+    no_parts = fault_proxy.refuse(501, "NotImplemented")
+    rule = bench.proxy.on("HEAD", "parts.*partNumber", no_parts)
+    assert bench.store.read_bytes(uri)[0] == b"".join(PARTS)
+    assert rule.hits == 1
+    assert bench.proxy.requests[-1] == ("HEAD", f"/inbox/{bench.name}/parts")
 
 
 @pytest.mark.reliability
