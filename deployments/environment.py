@@ -31,6 +31,13 @@ _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # Of a server that goes away meanwhile, one sentence of ours is enough.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # Longer than a server waits for a locked database; one that hangs is given up in some minutes.
+    "PREFECT_API_REQUEST_TIMEOUT": "20",
+}
+_BRIEF: Final = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "deployments.prefect_console.BriefConsoleHandler"
 }
 
 
@@ -113,11 +120,13 @@ def _authorization(auth: str | None, key: str | None) -> dict[str, str]:
 
 def prepare_prefect() -> None:
     """Settle Prefect's settings for a run from the command line; the user's own come first."""
-    settings = _QUIET if server_url() else {**_QUIET, **_EMBEDDED}
-    for name, value in settings.items():
+    embedded = {} if server_url() else _EMBEDDED
+    brief = {} if wants_traceback() else _BRIEF
+    for name, value in {**_QUIET, **embedded, **brief}.items():
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.raiseExceptions = wants_traceback()  # of logs that the server does not take
 
 
 @contextmanager
