@@ -17,6 +17,7 @@ EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's nam
 _API_AUTH: Final = "PREFECT_API_AUTH_STRING"
 _REFUSED: Final = (401, 403)
 _SERVER_TIMEOUT_S: Final = 5.0
+_BUSY_SERVER_TIMEOUT_S: Final = 15.0  # one that works for many others, or starts
 _FOREIGN: Final = ("AWS_", "PREFECT_", "STYLEBATCH_EVENT_")
 _LOOPBACK: Final = "127.0.0.1,localhost"
 _EMBEDDED: Final = {
@@ -88,7 +89,7 @@ def _refuses(url: str, credentials: Mapping[str, str]) -> bool:
     """Whether it wants other credentials; its ``/health`` is open to all, and would not tell."""
     question = urllib.request.Request(f"{url.rstrip('/')}/admin/version", headers=dict(credentials))  # noqa: S310  # checked before
     try:
-        with urllib.request.urlopen(question, timeout=_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
+        with urllib.request.urlopen(question, timeout=_BUSY_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
             return False
     except urllib.error.HTTPError as error:
         return error.code in _REFUSED  # else it answers, and Prefect may say what is wrong

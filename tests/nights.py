@@ -1,5 +1,6 @@
 """A run that takes a while, beside a Prefect server that things happen to."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,13 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from command_line import Answer, clean_environment, run_stylebatch
 from local_jobs import LocalBucket
 
-SLOW_STYLEBATCH = Path(__file__).parent / "slow_stylebatch.py"
+ODD_STYLEBATCH = Path(__file__).parent / "odd_stylebatch.py"
 PHOTOGRAPHS = 12
 PATIENCE_S = 1500  # for the longest that Prefect asks in vain, on a machine that does other things
+
+
+def odd_command(**habits: Any) -> list[str]:
+    """The command line with habits that ``odd_stylebatch.py`` tells of."""
+    return [sys.executable, str(ODD_STYLEBATCH), json.dumps(habits)]
 
 
 @dataclass
@@ -58,7 +65,7 @@ class Night:
             seconds: that every picture takes to be written.
         """
         process = subprocess.Popen(
-            [sys.executable, str(SLOW_STYLEBATCH), str(seconds), "run", str(self.job)],
+            [*odd_command(seconds=seconds), "run", str(self.job)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,7 +15,6 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -147,17 +146,7 @@ def _holder(ledger: RunLedger, uri: str) -> str | None:
 def _age_s(ledger: RunLedger, uri: str) -> float:
     """Seconds since the last touch, both ends told by the store."""
     touched = ledger.store.head(uri).modified
-    return (_store_time(ledger) - touched).total_seconds()
-
-
-def _store_time(ledger: RunLedger) -> datetime:
-    """Now, as the store sees it: the time that it gives to an object written just now."""
-    uri = ledger.uri("claims", f"clock-{uuid.uuid4().hex}.json")
-    ledger.store.write_bytes(uri, b"{}")
-    try:
-        return ledger.store.head(uri).modified
-    finally:
-        ledger.store.delete(uri)
+    return (ledger.store.time_at(ledger.uri("claims")) - touched).total_seconds()
 
 
 def _claim_uri(ledger: RunLedger, shard: int, number: int) -> str:

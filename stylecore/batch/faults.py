@@ -26,15 +26,34 @@ Answer = TypeVar("Answer")
 _PASSING_ERRNOS: Final = (errno.EIO, errno.EBUSY, errno.EREMOTEIO)
 _MAX_REASON_CHARS: Final = 600
 _NO_CREDENTIALS: Final = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
-    (MissingError, "Check the name."),
-    (ForbiddenError, "Check the credentials (the AWS_ variables or the profile) and the policy."),
-    (PassingError, "Check that the store is up and that AWS_ENDPOINT_URL is its address."),
-)
 
 
 class TornReadError(StorageFaultError):
     """The bytes that came are not those of one version of the object."""
+
+
+class ChangedObjectError(TornReadError):
+    """Somebody wrote to the object while it was read."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri, "it changed while it was read")
+
+
+class WrongClockError(ForbiddenError):
+    """The store refuses what is signed with another time than its own."""
+
+    def __init__(self, uri: str) -> None:
+        reason = "the store refuses access: this machine's clock differs too much from the store's"
+        super().__init__(uri, reason)
+
+
+_ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
+    (ChangedObjectError, "Start again when nobody writes to it."),
+    (WrongClockError, "Set the clock: `timedatectl set-ntp true`, where systemd has it."),
+    (MissingError, "Check the name."),
+    (ForbiddenError, "Check the credentials (the AWS_ variables or the profile) and the policy."),
+    (PassingError, "Check that the store is up and that AWS_ENDPOINT_URL is its address."),
+)
 
 
 def ask(uri: str, call: Callable[[], Answer], attempts: int) -> Answer:
@@ -103,7 +122,9 @@ def _from_os_error(uri: str, error: OSError) -> RowError:
     if isinstance(error, IsADirectoryError):
         return MissingError(uri, "this is a folder, not an object")
     if isinstance(error, PermissionError):
-        return ForbiddenError(uri, f"the store refuses access: {reason}")
+        has_wrong_clock = error_code(error) == "RequestTimeTooSkewed"
+        refused = ForbiddenError(uri, f"the store refuses access: {reason}")
+        return WrongClockError(uri) if has_wrong_clock else refused
     if isinstance(error, TimeoutError):
         return StorageTimeoutError(uri, "the store did not answer in time")
     if error.errno == errno.ENAMETOOLONG:

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
+from shutil import copyfileobj as copy_file
+from typing import Final
 
-from stylecore.batch.faults import row_errors
+from stylecore.batch.faults import ChangedObjectError, row_errors
 from stylecore.batch.objects import ObjectInfo
 from stylecore.errors import ForbiddenError, TooManyBytesError
+
+_SPOOL_ATTEMPTS: Final = 4
 
 
 class LocalFiles:
@@ -91,9 +95,25 @@ class LocalFiles:
                 yield _info(entry.path, entry.stat(), None)
 
     def spool(self, uri: str, target: Path) -> None:
-        """Copy, since the original may change while the copy is read twice."""
-        with row_errors(uri), _open_regular(uri) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
+        """Copy, since the original may change while the copy is read twice.
+
+        It is copied again where it changed meanwhile: half of it old and half of it new was never
+        anybody's manifest.
+        """
+        with row_errors(uri):
+            for _ in range(_SPOOL_ATTEMPTS):
+                with _open_regular(uri) as source, target.open("wb") as copy:
+                    before = _stamp(source)
+                    copy_file(source, copy, 1 << 20)
+                    if before == _stamp(source) and copy.tell() == before[1]:
+                        return
+            raise ChangedObjectError(uri)
+
+
+def _stamp(file: BufferedReader) -> tuple[int, int]:
+    """What a change of an open file changes: the time of the last write, and the size."""
+    status = os.fstat(file.fileno())
+    return status.st_mtime_ns, status.st_size
 
 
 def _open_regular(path: str) -> BufferedReader:

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from stylecore.batch.faults import Answer, TornReadError, ask, error_code
+from stylecore.batch.faults import Answer, ChangedObjectError, TornReadError, ask, error_code
 from stylecore.batch.objects import ANY_SIZE, ObjectInfo, StoreSettings, is_hidden
 from stylecore.batch.uris import split_uri
 from stylecore.errors import MissingError, TooManyBytesError
 
 _RANGE_BYTES: Final = 8 * 1024**2
-_CHANGED: Final = "it changed while it was read"
 _SLOWEST_BYTES_PER_S: Final = 1_000_000
 _is_md5: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
@@ -62,7 +61,7 @@ class S3Objects:
         if _has_md5(response):
             _check_md5(uri, hashlib.md5(data, usedforsecurity=False).hexdigest(), version)
         elif _version(self._request("head_object", uri)) != version:
-            raise TornReadError(uri, _CHANGED)
+            raise ChangedObjectError(uri)
         return data, version
 
     def head(self, uri: str) -> ObjectInfo:
@@ -150,7 +149,7 @@ class S3Objects:
                 end = min(start + _RANGE_BYTES, size)
                 data = self._ask(uri, partial(self._read_range, uri, version, start, end))
                 if data is None:
-                    raise TornReadError(uri, _CHANGED)
+                    raise ChangedObjectError(uri)
                 digest.update(data)
                 copy.write(data)
         if _has_md5(head):

@@ -23,6 +23,8 @@ from stylecore.errors import JobError
 __all__ = ["LINK_DAYS", "ObjectInfo", "S3Connection", "Store", "StoreSettings"]
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aiobotocore.response import AioStreamingBody
     from s3fs import S3FileSystem
 
@@ -99,6 +101,15 @@ class Store:
                 written to yet is empty.
         """
         return self._backend(folder_uri).list_objects(folder_uri)
+
+    def time_at(self, folder_uri: str) -> datetime:
+        """Now by the store's own clock: the time that it gives to an object written just now."""
+        uri = join_uri(folder_uri, f".clock-{uuid.uuid4().hex}")
+        self.write_bytes(uri, b"")
+        try:
+            return self.head(uri).modified
+        finally:
+            self.delete(uri)
 
     def spool(self, uri: str, folder: Path) -> Path:
         """Copy an object of any size into a new file of a local folder, in constant memory."""
