@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -228,10 +228,8 @@ class _Line:
         """Encode, write, measure what was written, and only then call it made."""
         reading = self.readings.pop(stylized.key)
         try:
-            data = encode_image(pixels, self.job.output)
-            uri = reading.names.output_uri
-            self.store.write_bytes(uri, data, _CONTENT_TYPES[self.job.output.format])
-            picture = decode_image(data, uri, OUTPUT_LIMITS)
+            data = self._put(reading, encode_image(pixels, self.job.output))
+            picture = decode_image(data, reading.names.output_uri, OUTPUT_LIMITS)
             figures = self._figures(reading, picture)
         except RowError as error:
             self.book.fail(stylized.key, error)
@@ -242,6 +240,23 @@ class _Line:
             self.book.made(stylized.key, reading.names, data, picture, **figures)
         finally:
             self.room.release()
+
+    def _put(self, reading: Reading, data: bytes) -> bytes:
+        """Write a picture, unless somebody was first; returns the bytes that are there then.
+
+        A process that stood still, and whose shard was taken over meanwhile, replaces no picture
+        that the other's outcomes tell of.
+        """
+        uri, kind = reading.names.output_uri, _CONTENT_TYPES[self.job.output.format]
+        if reading.found is None:
+            if self.store.create_once(uri, data, kind):
+                return data
+            with suppress(RowError):
+                theirs, _ = self.store.read_bytes(uri, OUTPUT_LIMITS.max_bytes)
+                decode_image(theirs, uri, OUTPUT_LIMITS)
+                return theirs
+        self.store.write_bytes(uri, data, kind)  # what is there is no picture
+        return data
 
     def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
         """Measured quality; unknown where memory is too short for it, which costs no picture."""

@@ -51,8 +51,9 @@ class LocalFiles:
                 os.unlink(draft)
                 raise
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """Link a finished file to its name, which fails if the name is taken."""
+        del content_type  # a file has none
         with row_errors(uri):
             draft = _write_draft(uri, data)
             try:

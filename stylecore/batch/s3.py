@@ -75,10 +75,9 @@ class S3Objects:
 
     def write(self, uri: str, data: bytes, content_type: str | None) -> None:
         """One PUT, which stores carry out whole or not at all."""
-        content = {"ContentType": content_type} if content_type else {}
-        self._ask(uri, lambda: self._put(uri, data, **content))
+        self._ask(uri, lambda: self._put(uri, data, content_type))
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """One conditional PUT."""
         is_first_try = True
 
@@ -86,7 +85,7 @@ class S3Objects:
             nonlocal is_first_try
             was_first_try, is_first_try = is_first_try, False
             try:
-                self._put(uri, data, IfNoneMatch="*")
+                self._put(uri, data, content_type, IfNoneMatch="*")
             except OSError as error:
                 if error_code(error) not in ("PreconditionFailed", "412"):
                     raise
@@ -168,8 +167,9 @@ class S3Objects:
         timeout_s = self._patience(num_bytes)
         return self._connection.request(method, timeout_s, Bucket=bucket, Key=key, **arguments)
 
-    def _put(self, uri: str, data: bytes, **arguments: object) -> None:
-        self._request("put_object", uri, len(data), Body=data, **arguments)
+    def _put(self, uri: str, data: bytes, content_type: str | None, **arguments: object) -> None:
+        content = {"ContentType": content_type} if content_type else {}
+        self._request("put_object", uri, len(data), Body=data, **content, **arguments)
 
     def _receive(self, uri: str, response: Response) -> bytes:
         size = response["ContentLength"]

@@ -74,9 +74,9 @@ class Store:
         """Write a whole object, replacing what is there; nobody ever sees a part of it."""
         self._backend(uri).write(uri, data, content_type)
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """Write an object unless there is one; of many callers, exactly one is told True."""
-        return self._backend(uri).create_once(uri, data)
+        return self._backend(uri).create_once(uri, data, content_type)
 
     def exists(self, uri: str) -> bool:
         """Whether there is such an object."""
