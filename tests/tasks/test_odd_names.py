@@ -17,8 +17,8 @@ from tasks.shard_work import ShardRequest, work_through_shard
 pytestmark = [pytest.mark.reliability, pytest.mark.usefixtures("invert")]
 
 NAMES = (
-    "caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg",
-    "cafe\N{COMBINING ACUTE ACCENT}.jpg",  # looks the same
+    "\N{LATIN SMALL LETTER E WITH ACUTE}.jpg",
+    "e\N{COMBINING ACUTE ACCENT}.jpg",  # looks the same
     "Photo.jpg",
     "photo.jpg",
     "\N{ARTIST PALETTE}\N{OCTOPUS}\N{ZERO WIDTH JOINER}.jpg",
