@@ -22,7 +22,7 @@ def silent_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
-@pytest.mark.parametrize("how", ["is not there", "hangs"])
+@pytest.mark.parametrize("how", ["is not there", pytest.param("hangs", marks=pytest.mark.slow)])
 def test_a_server_that_is_away_is_told_before_anything_is_planned(
     tmp_path: Path, silent_port: int, seen: See, how: str
 ) -> None:

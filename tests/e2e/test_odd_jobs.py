@@ -32,10 +32,11 @@ class Measured:
 
     answer: Answer
     seconds: float
+    cpu_s: float
     peak_mb: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:.0f} s, {self.peak_mb:.0f} MB"
+        return f"{self.seconds:.0f} s, {self.cpu_s:.0f} s of them computing, {self.peak_mb:.0f} MB"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Shell:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         answer = Answer(process.returncode, *(path.read_text("utf-8") for path in paths))
-        return Measured(answer, time.monotonic() - started, usage.ru_maxrss / 1024)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Measured(answer, time.monotonic() - started, cpu_s, usage.ru_maxrss / 1024)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_server_that_dies_for_ever_costs_no_picture(
 def test_a_server_that_comes_back_is_told_the_end(
     night: Night, server: PrefectServer, seen: See, away_s: int
 ) -> None:
-    with night.running(until=2, seconds=away_s / 10) as run:
+    with night.running(until=2, seconds=away_s / 4) as run:
         server.kill()
         time.sleep(away_s)
         server.start()
