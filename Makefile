@@ -7,7 +7,9 @@ EXTRAS := ray,dask,kubernetes,docker,test-all
 EXTRAS_STAMP := .venv/.installed-extras
 APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/initdb))
-MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,postgresql))
+FAKETIME := $(wildcard /usr/lib/*/faketime/libfaketime.so.1)
+MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,postgresql) \
+	$(if $(FAKETIME),,faketime))
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help

@@ -7,7 +7,6 @@ Exit codes: 0 every row made or skipped; 3 finished with failed rows; 2 the requ
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from deployments.options import (
     SaveEvery,
     assignments_of,
 )
+from deployments.server_loss import end_process
 from deployments.stack_commands import add_stack_commands
 from stylecore.errors import JobError, StylebatchError
 
@@ -227,16 +227,23 @@ def main() -> None:
     """Entry point: errors become sentences and exit codes, never tracebacks."""
     # Whoever ends us politely gets the same care as Ctrl-C, and no server is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_process(_exit_code())
+
+
+def _exit_code() -> int:
     try:
         app()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
     except KeyboardInterrupt:
         complain("interrupted")
-        sys.exit(1)
+        return 1
     except Exception as error:
         if wants_traceback():
             raise
         complain(_sentence(error))
-        sys.exit(2 if isinstance(error, JobError) else 1)
+        return 2 if isinstance(error, JobError) else 1
+    return 0
 
 
 def _sentence(error: Exception) -> str:

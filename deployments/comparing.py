@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from deployments.console import RunProgress, complain, errors, say
 from deployments.environment import check_server, prepare_prefect, server_url
 from deployments.running import EXIT_BROKEN, EXIT_DONE, require_run
+from deployments.server_loss import ServerLostError, noticing_server_loss
 from stylecore.batch.faults import job_errors
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.uris import absolute, check_folder, check_uri, join_uri
@@ -136,13 +138,13 @@ def _follow(start: Callable[[], Any], doing: str | None = None) -> Any:
     prepare_prefect()
     where = server_url() or "Prefect's embedded server"
     try:
-        if doing is None:
+        with errors.status(doing) if doing else nullcontext(), noticing_server_loss():
             state = start()
-        else:
-            with errors.status(doing):
-                state = start()
     except KeyboardInterrupt:
         complain("stopped; start the same command again to go on")
+        return None
+    except ServerLostError as lost:
+        complain(f"{lost}; start the same command again to go on")
         return None
     if not state.is_completed():
         complain(f"it did not finish ({where}): {state.message}")

@@ -28,6 +28,11 @@ def say(text: str) -> None:
     results.print(text, markup=False)
 
 
+def warn(text: str) -> None:
+    """What is odd although the command did what it was asked to, on stderr."""
+    errors.print(f"warning: {text}", markup=False, style="yellow")
+
+
 def complain(text: str) -> None:
     """What is wrong, on stderr, in at most ten lines."""
     lines = text.splitlines()[:9]

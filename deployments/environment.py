@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from stylecore.errors import JobError, StylebatchError
+from stylecore.errors import JobError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
 _API_AUTH: Final = "PREFECT_API_AUTH_STRING"
 _REFUSED: Final = (401, 403)
 _SERVER_TIMEOUT_S: Final = 5.0
+_BUSY_SERVER_TIMEOUT_S: Final = 30.0  # one that works for many others, or has just started
 _FOREIGN: Final = ("AWS_", "PREFECT_", "STYLEBATCH_EVENT_")
 _LOOPBACK: Final = "127.0.0.1,localhost"
 _EMBEDDED: Final = {
@@ -31,6 +32,13 @@ _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # Of a server that goes away meanwhile, one sentence of ours is enough.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # Longer than a server waits for a locked database; one that hangs is given up in some minutes.
+    "PREFECT_API_REQUEST_TIMEOUT": "20",
+}
+_BRIEF: Final = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "deployments.prefect_console.BriefConsoleHandler"
 }
 
 
@@ -81,7 +89,7 @@ def _refuses(url: str, credentials: Mapping[str, str]) -> bool:
     """Whether it wants other credentials; its ``/health`` is open to all, and would not tell."""
     question = urllib.request.Request(f"{url.rstrip('/')}/admin/version", headers=dict(credentials))  # noqa: S310  # checked before
     try:
-        with urllib.request.urlopen(question, timeout=_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
+        with urllib.request.urlopen(question, timeout=_BUSY_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
             return False
     except urllib.error.HTTPError as error:
         return error.code in _REFUSED  # else it answers, and Prefect may say what is wrong
@@ -113,21 +121,13 @@ def _authorization(auth: str | None, key: str | None) -> dict[str, str]:
 
 def prepare_prefect() -> None:
     """Settle Prefect's settings for a run from the command line; the user's own come first."""
-    settings = _QUIET if server_url() else {**_QUIET, **_EMBEDDED}
-    for name, value in settings.items():
+    embedded = {} if server_url() else _EMBEDDED
+    brief = {} if wants_traceback() else _BRIEF
+    for name, value in {**_QUIET, **embedded, **brief}.items():
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_drop_traceback)
-
-
-def _drop_traceback(record: logging.LogRecord) -> bool:
-    """What we raise on purpose says by itself what is wrong, where, and what to do."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, StylebatchError):
-        record.exc_info = record.exc_text = None
-    return True
+    logging.raiseExceptions = wants_traceback()  # of logs that the server does not take
 
 
 @contextmanager

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Final
 
-from deployments.console import RunProgress, complain, say
+from deployments.console import RunProgress, complain, say, warn
 from deployments.environment import check_server, prepare_prefect, server_url, shared_server
+from deployments.server_loss import ServerLostError, noticing_server_loss
 from stylecore.batch.estimate import evaluations_each
 from stylecore.batch.ledger import RunLedger, open_ledger
 from stylecore.batch.store import Store
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
-from tasks.closing import Summary, read_summary
+from tasks.closing import Summary, read_summary, summarize, survey_outcomes
 from tasks.preparing import prepare_run
 from tasks.runner_checks import check_runner
 
@@ -82,16 +83,36 @@ def follow(ledger: RunLedger, todo: int, start: Callable[[], Any]) -> int:
     job = ledger.record.job
     where = server_url() or "Prefect's embedded server"
     try:
-        with RunProgress(ledger.run_uri, todo, evaluations_each(job)).shown("stylizing"):
+        with (
+            RunProgress(ledger.run_uri, todo, evaluations_each(job)).shown("stylizing"),
+            noticing_server_loss(),
+        ):
             state = start()
     except KeyboardInterrupt:
         complain(f"stopped; start the same command again to go on\n{ledger.run_uri}")
         return EXIT_BROKEN
+    except ServerLostError as lost:
+        return _conclude_alone(ledger, lost)
     summary = read_summary(ledger) if state.is_completed() else None
     if summary is None:
         complain(f"the run did not finish ({where}): {state.message}\n{ledger.run_uri}")
         return EXIT_BROKEN
     return conclude(ledger, summary, state.message)
+
+
+def _conclude_alone(ledger: RunLedger, lost: ServerLostError) -> int:
+    """Tell what the ledger says, where the server cannot be asked any more."""
+    survey = survey_outcomes(ledger.outcomes(), ledger.record.planned)
+    summary = summarize(ledger, survey, 0.0)
+    if summary.is_complete and read_summary(ledger) is not None:
+        warn(f"{lost}; the run is done nevertheless, but the server may show it as running")
+        return conclude(ledger, summary, summary.line())
+    done = summary.planned - summary.pending
+    complain(
+        f"{lost}; {done} of {summary.planned} rows are done. With a server that answers, start the "
+        f"same command again to go on\n{ledger.run_uri}"
+    )
+    return EXIT_BROKEN
 
 
 def conclude(ledger: RunLedger, summary: Summary, line: str) -> int:

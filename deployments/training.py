@@ -12,6 +12,7 @@ from rich.progress import Progress, TaskID
 from deployments.console import complain, new_progress, say
 from deployments.environment import check_server, prepare_prefect, server_url
 from deployments.running import EXIT_BROKEN, EXIT_DONE
+from deployments.server_loss import ServerLostError, noticing_server_loss
 from stylecore.batch.store import Store
 from stylecore.training.request import TrainRefinerJob
 from tasks.preparing_training import prepare_training
@@ -38,12 +39,15 @@ def train_refiner_here(job: TrainRefinerJob) -> int:
     prepare_prefect()
     where = server_url() or "Prefect's embedded server"
     try:
-        with _StageProgress(folder.output_uri).shown():
+        with _StageProgress(folder.output_uri).shown(), noticing_server_loss():
             from flows.train_refiner import train_refiner
 
             state = train_refiner(job, return_state=True)
     except KeyboardInterrupt:
         complain(f"stopped; start the same command again to go on\n{folder.output_uri}")
+        return EXIT_BROKEN
+    except ServerLostError as lost:
+        complain(f"{lost}; start the same command again to go on\n{folder.output_uri}")
         return EXIT_BROKEN
     if not state.is_completed():
         complain(f"the training did not finish ({where}): {state.message}\n{folder.output_uri}")

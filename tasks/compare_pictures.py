@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.compare_tables import table_rows
 from tasks.comparing import compare_ledgers
 from tasks.retrying import is_worth_a_retry
+from tasks.server_calls import shown_if_possible
 from tasks.storage import open_run
 
 
@@ -30,9 +31,10 @@ def compare_pictures(run_a_uri: str, run_b_uri: str, output_uri: str) -> dict[st
         output_uri: folder for both files.
     """
     result = compare_ledgers(open_run(run_a_uri), open_run(run_b_uri), output_uri)
-    create_table_artifact(
-        key=f"comparison-{result.comparison}",
-        table=table_rows(result),
-        description=f"{result.pairs} pairs of {run_a_uri} (A) and {run_b_uri} (B)",
-    )
+    with shown_if_possible("the comparison"):
+        create_table_artifact(
+            key=f"comparison-{result.comparison}",
+            table=table_rows(result),
+            description=f"{result.pairs} pairs of {run_a_uri} (A) and {run_b_uri} (B)",
+        )
     return result.model_dump(mode="json")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Any, Final, cast
-from uuid import UUID
+from typing import Any, Final
 
-import httpx
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
-    create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
 from prefect.logging import get_run_logger
 
@@ -23,6 +19,7 @@ from stylecore.batch.store import LINK_DAYS, Store
 from tasks.closing import Summary
 from tasks.progress import BOARD, Tally
 from tasks.reporting import Closing
+from tasks.server_calls import ProgressBar, shown_if_possible
 
 _PUBLISH_EVERY_S: Final = 4.0  # and whoever publishes does so every five seconds
 _MARKDOWN_BYTES: Final = 90_000
@@ -43,10 +40,9 @@ class ProgressPublisher:
         self._todo = todo
         self._started = time.monotonic()
         self._published = self._started
-        self._key = f"progress-{ledger.run_id}{part}"
-        self._artifact: UUID | None = None
+        self._bar = ProgressBar(f"progress-{ledger.run_id}{part}")
         BOARD.forget(ledger.run_uri)
-        self._show(0.0, self.text(Tally()))
+        self._bar.show(0.0, self.text(Tally()))
 
     def publish(self, *, is_last: bool = False, note: str = "") -> None:
         """Show how far the run is, and a note, unless that was just done."""
@@ -56,19 +52,8 @@ class ProgressPublisher:
         tally, _ = BOARD.read(self._ledger.run_uri)
         text = "; ".join(filter(None, (self.text(tally), note)))
         percent = 100.0 * tally.done / self._todo if self._todo else 100.0
-        self._show(percent, text)
+        self._bar.show(percent, text)
         get_run_logger().info(text)
-
-    def _show(self, percent: float, text: str) -> None:
-        """Write the artifact; a server that is away stops nobody's work."""
-        try:
-            if self._artifact is None:
-                made = create_progress_artifact(percent, key=self._key, description=text)
-                self._artifact = cast(UUID, made)  # a coroutine only where there is an event loop
-            else:
-                update_progress_artifact(self._artifact, progress=percent, description=text)
-        except httpx.HTTPError as error:
-            get_run_logger().warning("progress is not shown: %s", error)
 
     def text(self, tally: Tally) -> str:
         """n/N, failed, skipped, images per second and time left, in one line."""
@@ -93,7 +78,15 @@ def duration(seconds: float | None) -> str:
 
 
 def publish_summary(ledger: RunLedger, closing: Closing, note: str = "") -> None:
-    """Totals with thumbnails under a note, if there is one; a table of shards; the report."""
+    """Totals with thumbnails under a note, if there is one; a table of shards; the report.
+
+    A server that is away costs the run nothing but these.
+    """
+    with shown_if_possible("the summary"):
+        _publish_summary(ledger, closing, note)
+
+
+def _publish_summary(ledger: RunLedger, closing: Closing, note: str) -> None:
     create_markdown_artifact(
         key=f"summary-{ledger.run_id}",
         markdown=summary_markdown(ledger, closing, note),

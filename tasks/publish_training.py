@@ -5,20 +5,16 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final
 
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from stylecore.config import OutputSettings
 from stylecore.images.codec import RgbImage, encode_image
 from stylecore.images.resize import resize_content
 from tasks.publish import duration
+from tasks.server_calls import ProgressBar, hurried, shown_if_possible
 from tasks.training_folder import TrainingFolder
 from tasks.training_stage import STAGES
 
@@ -39,10 +35,8 @@ class TrainingPublisher:
         self._folder = folder
         self._published = time.monotonic()
         self._start: tuple[float, float] | None = None
-        created = create_progress_artifact(
-            progress=0.0, key=f"training-{folder.id}", description="reading the pictures"
-        )
-        self._artifact = cast(UUID, created)  # a coroutine only where there is an event loop
+        self._bar = ProgressBar(f"training-{folder.id}")
+        self._bar.show(0.0, "reading the pictures")
 
     def publish(self, *, is_last: bool = False) -> None:
         """Show how far the training is, unless that was just done."""
@@ -56,19 +50,19 @@ class TrainingPublisher:
         rate = (done - before) / (now - started) if now > started else 0.0
         left = 0.0 if done == stage.total else (stage.total - done) / rate if rate else None
         text = f"step {stage.counts()}; time left {duration(left)}"
-        update_progress_artifact(
-            self._artifact, progress=100.0 * done / stage.total, description=text
-        )
+        self._bar.show(100.0 * done / stage.total, text)
         get_run_logger().info(text)
 
 
 def publish_interim(folder: TrainingFolder, interim: Interim) -> None:
     """Show curves and samples of a training that goes on or is finished."""
-    create_markdown_artifact(
-        key=f"refiner-{folder.id}",
-        markdown=training_markdown(folder, interim),
-        description=f"validation after step {interim.validation.step}",
-    )
+    markdown = training_markdown(folder, interim)
+    with shown_if_possible("the validation"), hurried(retries=1):  # the training waits for it
+        create_markdown_artifact(
+            key=f"refiner-{folder.id}",
+            markdown=markdown,
+            description=f"validation after step {interim.validation.step}",
+        )
 
 
 def training_markdown(folder: TrainingFolder, interim: Interim) -> str:

@@ -20,6 +20,7 @@ from tasks.retrying import is_worth_a_retry
 from tasks.score_tables import score_rows
 from tasks.score_totals import close_scores
 from tasks.scoring import pending_scores, score_shard
+from tasks.server_calls import shown_if_possible
 from tasks.sessions import name_session
 from tasks.stopping import stop_flag
 from tasks.storage import open_run
@@ -56,9 +57,10 @@ def sum_up_scores(run_uri: str) -> dict[str, Any]:
     """Write ``scores.json`` and show its table; safe to retry, for it is derived."""
     ledger = open_run(run_uri)
     summary = close_scores(ledger)
-    create_table_artifact(
-        key=f"scores-{ledger.run_id}", table=score_rows(summary), description=summary.line
-    )
+    with shown_if_possible("the table of scores"):
+        create_table_artifact(
+            key=f"scores-{ledger.run_id}", table=score_rows(summary), description=summary.line
+        )
     return summary.model_dump(mode="json")
 
 

@@ -18,6 +18,8 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 
+from tasks.server_calls import hurried
+
 LEASE_S: Final = 60.0  # after which the slot of a process that was killed comes back
 _LOOK_EVERY_S: Final = 5.0
 _TOLD_EVERY_S: Final = 60.0
@@ -30,7 +32,7 @@ def limit_name() -> str:
 
 def limit_slots(name: str) -> int | None:
     """How many shards the server lets compute at once under a limit; None: it has no such limit."""
-    with get_client(sync_client=True) as client:
+    with hurried(retries=1), get_client(sync_client=True) as client:
         try:
             limit = client.read_global_concurrency_limit_by_name(name)
         except ObjectNotFound:

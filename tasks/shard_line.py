@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 from stylecore.batch.ledger import RunLedger
@@ -208,11 +208,9 @@ class Line:
         """Encode, write, measure what was written, and only then call it made."""
         reading = self.readings.pop(stylized.key)
         try:
-            data = encode_image(pixels, self.job.output)
-            uri = reading.names.output_uri
-            content_type = _CONTENT_TYPES[self.job.output.format]
-            self.leave.store.bridge(lambda: self.store.write_bytes(uri, data, content_type))
-            picture = decode_image(data, uri, OUTPUT_LIMITS)
+            encoded = encode_image(pixels, self.job.output)
+            data = self.leave.store.bridge(lambda: self._put(reading, encoded))
+            picture = decode_image(data, reading.names.output_uri, OUTPUT_LIMITS)
             figures = self._figures(reading, picture)
         except RowError as error:
             self.book.fail(stylized.key, error)
@@ -223,6 +221,23 @@ class Line:
             self.book.made(stylized.key, reading.names, data, picture, **figures)
         finally:
             self.room.release()
+
+    def _put(self, reading: Reading, data: bytes) -> bytes:
+        """Write a picture, unless somebody was first; returns the bytes that are there then.
+
+        A process that stood still, and whose shard was taken over meanwhile, replaces no picture
+        that the other's outcomes tell of.
+        """
+        uri, kind = reading.names.output_uri, _CONTENT_TYPES[self.job.output.format]
+        if reading.found is None:
+            if self.store.create_once(uri, data, kind):
+                return data
+            with suppress(RowError):
+                theirs, _ = self.store.read_bytes(uri, OUTPUT_LIMITS.max_bytes)
+                decode_image(theirs, uri, OUTPUT_LIMITS)
+                return theirs
+        self.store.write_bytes(uri, data, kind)  # what is there is no picture
+        return data
 
     def _figures(self, reading: Reading, picture: RgbImage) -> dict[str, float | str | None]:
         """Measured quality; unknown where memory is too short for it, which costs no picture."""

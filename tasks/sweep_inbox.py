@@ -25,6 +25,7 @@ from tasks.engines import Place
 from tasks.publish import report_line
 from tasks.retrying import is_worth_a_retry
 from tasks.run_shards import run_shards
+from tasks.server_calls import shown_if_possible
 from tasks.storage import open_run, store
 from tasks.uploads import find_work, settle_run
 
@@ -135,7 +136,9 @@ def _name_run(sweep: Sweep) -> None:
 
 def _publish(sweep: Sweep) -> None:
     """A summary for the dashboard, where there is something to tell."""
-    if sweep.run_uris or sweep.found["waiting"]:
+    if not (sweep.run_uris or sweep.found["waiting"]):
+        return
+    with shown_if_possible("the summary"):
         create_markdown_artifact(
             key=f"uploads-{digest_of([sweep.job.inbox_uri, sweep.job.output_uri])[:16]}",
             markdown="\n".join(summary_lines(sweep)),

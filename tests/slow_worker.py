@@ -16,28 +16,23 @@ from deployments.running import run_job
 from stylecore.batch.store import Store
 
 WAIT_S = 100
-_write_bytes, _create_once = Store.write_bytes, Store.create_once
+_create_once = Store.create_once
 
 
 def main(job: Path, log: Path, how: str) -> int:
     """Run the job and return its exit code."""
     pictures = itertools.count()
 
-    def write_bytes(store: Store, uri: str, data: bytes, content_type: str | None = None) -> None:
-        if "/images/" not in uri:
-            _write_bytes(store, uri, data, content_type)
-            return
-        hold_up(how, log, next(pictures))
-        _write_bytes(store, uri, data, content_type)
-        note(log, "picture", uri)
-
-    def create_once(store: Store, uri: str, data: bytes) -> bool:
-        created = _create_once(store, uri, data)
-        if created and "/results/" in uri:
-            note(log, "results", uri)
+    def create_once(store: Store, uri: str, data: bytes, *more: str) -> bool:
+        if "/images/" in uri:
+            hold_up(how, log, next(pictures))
+        created = _create_once(store, uri, data, *more)
+        for folder, kind in (("/images/", "picture"), ("/results/", "results")):
+            if created and folder in uri:
+                note(log, kind, uri)
         return created
 
-    Store.write_bytes, Store.create_once = write_bytes, create_once  # type: ignore[method-assign]
+    Store.create_once = create_once  # type: ignore[method-assign]
     return run_job(build_job(job, {}, []))
 
 

@@ -15,13 +15,11 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
 
 from stylecore.batch.ledger import RunLedger
-from stylecore.batch.leftovers import temporary_name
 from stylecore.batch.processes import ProcessName, this_process
 from stylecore.errors import MissingError, RowError
 from stylecore.settings import FrozenModel
@@ -162,17 +160,7 @@ def _is_held(ledger: RunLedger, uri: str, record: ClaimRecord) -> bool:
 def _age_s(ledger: RunLedger, uri: str) -> float:
     """Seconds since the last touch, both ends told by the store."""
     touched = ledger.store.head(uri).modified
-    return (_store_time(ledger) - touched).total_seconds()
-
-
-def _store_time(ledger: RunLedger) -> datetime:
-    """Now, as the store sees it: the time that it gives to an object written just now."""
-    uri = ledger.uri("claims", temporary_name())
-    ledger.store.write_bytes(uri, b"{}")
-    try:
-        return ledger.store.head(uri).modified
-    finally:
-        ledger.store.delete(uri)
+    return (ledger.store.time_at(ledger.uri("claims")) - touched).total_seconds()
 
 
 def _claim_uri(ledger: RunLedger, shard: int, number: int) -> str:

@@ -31,12 +31,6 @@ _PASSING_CODES: Final = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBo
 _MAX_REASON_CHARS: Final = 600
 _WORDLESS: Final = "it does not say why, which mostly means an expired token"
 _NO_CREDENTIALS: Final = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
-    (MissingError, "Check the name."),
-    (ForbiddenError, "Check the credentials (the AWS_ variables or the profile) and the policy."),
-    (StorageFullError, "Free some, and start the job again."),
-    (PassingError, "Check that the store is up and that AWS_ENDPOINT_URL is its address."),
-)
 
 
 class TornReadError(StorageFaultError):
@@ -45,6 +39,31 @@ class TornReadError(StorageFaultError):
 
 class TornWriteError(StorageFaultError):
     """The bytes that the store has are not those that were sent."""
+
+
+class ChangedObjectError(TornReadError):
+    """Somebody wrote to the object while it was read."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri, "it changed while it was read")
+
+
+class WrongClockError(ForbiddenError):
+    """The store refuses what is signed with another time than its own."""
+
+    def __init__(self, uri: str) -> None:
+        reason = "the store refuses access: this machine's clock differs too much from the store's"
+        super().__init__(uri, reason)
+
+
+_ADVICE: Final[tuple[tuple[type[RowError], str], ...]] = (
+    (ChangedObjectError, "Start again when nobody writes to it."),
+    (WrongClockError, "Set the clock: `timedatectl set-ntp true`, where systemd has it."),
+    (MissingError, "Check the name."),
+    (ForbiddenError, "Check the credentials (the AWS_ variables or the profile) and the policy."),
+    (StorageFullError, "Free some, and start the job again."),
+    (PassingError, "Check that the store is up and that AWS_ENDPOINT_URL is its address."),
+)
 
 
 def ask(uri: str, call: Callable[[], Answer], attempts: int) -> Answer:
@@ -115,9 +134,11 @@ def _from_os_error(uri: str, error: OSError) -> RowError:
         return MissingError(uri, f"there is no such {missing}")
     if isinstance(error, IsADirectoryError):
         return MissingError(uri, "this is a folder, not an object")
-    is_wordless = error_code(error) == "400"  # the answer to a HEAD has no room for words
-    if is_wordless or isinstance(error, PermissionError):
-        why = _WORDLESS if is_wordless else reason
+    code = error_code(error)
+    if code == "RequestTimeTooSkewed":
+        return WrongClockError(uri)
+    if code == "400" or isinstance(error, PermissionError):
+        why = _WORDLESS if code == "400" else reason  # the answer to a HEAD has no room for words
         return ForbiddenError(uri, f"the store refuses access: {why}")
     if isinstance(error, TimeoutError):
         return StorageTimeoutError(uri, "the store did not answer in time")

@@ -167,12 +167,12 @@ class RunLedger:
     def complete_plan(self, record: RunRecord) -> None:
         """Write ``job.json``, if nobody has, and let the store's clock move past it.
 
-        A picture is ``skipped`` when it is not younger than the plan; the pause keeps a picture
-        of this run from being as old as its plan.
+        A picture is ``skipped`` when it is not younger than the plan; the pause keeps one of this
+        run from being as old as its plan, also where another process was first just now.
         """
         text = record.model_dump_json(indent=2)
-        if self.store.create_once(self.uri("job.json"), text.encode()):
-            time.sleep(_S3_CLOCK_TICK_S if is_s3(self.output_uri) else _LOCAL_CLOCK_TICK_S)
+        self.store.create_once(self.uri("job.json"), text.encode())
+        time.sleep(_S3_CLOCK_TICK_S if is_s3(self.output_uri) else _LOCAL_CLOCK_TICK_S)
 
     def read_shard(self, number: int) -> Shard:
         """The rows of a plan file, for the first attempt."""

@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
+from shutil import copyfileobj as copy_file
+from typing import Final
 
-from stylecore.batch.faults import row_errors
+from stylecore.batch.faults import ChangedObjectError, row_errors
 from stylecore.batch.leftovers import PREFIX, is_abandoned, temporary_name
 from stylecore.batch.objects import ObjectInfo
 from stylecore.errors import ForbiddenError, TooManyBytesError
+
+_SPOOL_ATTEMPTS: Final = 4
 
 
 class LocalFiles:
@@ -47,8 +51,9 @@ class LocalFiles:
                 os.unlink(draft)
                 raise
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """Link a finished file to its name, which fails if the name is taken."""
+        del content_type  # a file has none
         with row_errors(uri):
             draft = _write_draft(uri, data)
             try:
@@ -101,9 +106,25 @@ class LocalFiles:
                 yield _info(entry.path, entry.stat(), None)
 
     def spool(self, uri: str, target: Path) -> None:
-        """Copy, since the original may change while the copy is read twice."""
-        with row_errors(uri), _open_regular(uri) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
+        """Copy, since the original may change while the copy is read twice.
+
+        It is copied again where it changed meanwhile: half of it old and half of it new was never
+        anybody's manifest.
+        """
+        with row_errors(uri):
+            for _ in range(_SPOOL_ATTEMPTS):
+                with _open_regular(uri) as source, target.open("wb") as copy:
+                    before = _stamp(source)
+                    copy_file(source, copy, 1 << 20)
+                    if before == _stamp(source) and copy.tell() == before[1]:
+                        return
+            raise ChangedObjectError(uri)
+
+
+def _stamp(file: BufferedReader) -> tuple[int, int]:
+    """What a change of an open file changes: the time of the last write, and the size."""
+    status = os.fstat(file.fileno())
+    return status.st_mtime_ns, status.st_size
 
 
 def _open_regular(path: str) -> BufferedReader:

@@ -53,7 +53,7 @@ class Backend(Protocol):
 
     def write(self, uri: str, data: bytes, content_type: str | None) -> None: ...  # noqa: D102
 
-    def create_once(self, uri: str, data: bytes) -> bool: ...  # noqa: D102 - see Store
+    def create_once(self, uri: str, data: bytes, content_type: str | None) -> bool: ...  # noqa: D102
 
     def exists(self, uri: str) -> bool: ...  # noqa: D102 - see Store
 

@@ -23,7 +23,7 @@ def prune_runs(current: RunLedger, keep_days: int, now: datetime) -> Iterator[st
     Args:
         current: a run of the output.
         keep_days: days without a write.
-        now: the time, UTC.
+        now: the time, by the store's clock.
 
     Yields:
         The URI of each run that was removed.

@@ -20,14 +20,20 @@ from stylecore.batch.etags import (
     num_parts,
     version_of,
 )
-from stylecore.batch.faults import Answer, TornReadError, TornWriteError, ask, error_code
+from stylecore.batch.faults import (
+    Answer,
+    ChangedObjectError,
+    TornReadError,
+    TornWriteError,
+    ask,
+    error_code,
+)
 from stylecore.batch.leftovers import PREFIX, is_abandoned
 from stylecore.batch.objects import ObjectInfo, StoreSettings, is_hidden
 from stylecore.batch.uris import join_uri, split_uri
 from stylecore.errors import MissingError, TooManyBytesError
 
 _RANGE_BYTES: Final = 8 * 1024**2
-_CHANGED: Final = "it changed while it was read"
 _SLOWEST_BYTES_PER_S: Final = 1_000_000
 _CREATION: Final = "creation"  # in the metadata of what we created, to know it again
 _UNHEARD_OF: Final = (errno.EINVAL, errno.ENOSYS)  # what stores say of parameters they do not have
@@ -105,7 +111,7 @@ class S3Objects:
 
     def _check_same(self, uri: str, before: Response, after: Response) -> None:
         if version_of(before) != version_of(after):
-            raise TornReadError(uri, _CHANGED)
+            raise ChangedObjectError(uri)
 
     def head(self, uri: str) -> ObjectInfo:
         """Size, age and ETag."""
@@ -118,16 +124,16 @@ class S3Objects:
 
     def write(self, uri: str, data: bytes, content_type: str | None) -> None:
         """One PUT, which stores carry out whole or not at all."""
-        content = {"ContentType": content_type} if content_type else {}
-        self._ask(uri, lambda: self._put(uri, data, **content))
+        self._ask(uri, lambda: self._put(uri, data, content_type))
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """One conditional PUT."""
         creation = uuid.uuid4().hex
 
         def create() -> bool:
             try:
-                self._put(uri, data, IfNoneMatch="*", Metadata={_CREATION: creation})
+                marks = {"IfNoneMatch": "*", "Metadata": {_CREATION: creation}}
+                self._put(uri, data, content_type, **marks)
             except OSError as error:
                 if error_code(error) not in ("PreconditionFailed", "412"):
                     raise
@@ -205,7 +211,7 @@ class S3Objects:
                 end = min(start + _RANGE_BYTES, size)
                 data = self._ask(uri, partial(self._read_range, uri, version, start, end))
                 if data is None:
-                    raise TornReadError(uri, _CHANGED)
+                    raise ChangedObjectError(uri)
                 copy.write(data)
             copy.seek(0)
             self._check(uri, head, copy)
@@ -223,13 +229,15 @@ class S3Objects:
         timeout_s = self._patience(num_bytes)
         return self._connection.request(method, timeout_s, Bucket=bucket, Key=key, **arguments)
 
-    def _put(self, uri: str, data: bytes, **arguments: object) -> None:
+    def _put(self, uri: str, data: bytes, content_type: str | None, **arguments: object) -> None:
         """Write once, and look at what the store says that it wrote.
 
         Raises:
             TornWriteError: other bytes, which are removed: a later start would take them for ours.
         """
-        response = self._request("put_object", uri, len(data), Body=data, **arguments)
+        content = {"ContentType": content_type} if content_type else {}
+        sent = {"Body": data, **content, **arguments}
+        response = self._request("put_object", uri, len(data), **sent)
         if has_md5(response) and version_of(response) != md5_of(io.BytesIO(data)):
             self._request("delete_object", uri)
             raise TornWriteError(uri, "other bytes arrived than were sent")

@@ -25,6 +25,8 @@ from stylecore.errors import JobError
 __all__ = ["LINK_DAYS", "ObjectInfo", "S3Connection", "Store", "StoreSettings"]
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aiobotocore.response import AioStreamingBody
     from s3fs import S3FileSystem
 
@@ -74,9 +76,9 @@ class Store:
         """Write a whole object, replacing what is there; nobody ever sees a part of it."""
         self._backend(uri).write(uri, data, content_type)
 
-    def create_once(self, uri: str, data: bytes) -> bool:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         """Write an object unless there is one; of many callers, exactly one is told True."""
-        return self._backend(uri).create_once(uri, data)
+        return self._backend(uri).create_once(uri, data, content_type)
 
     def exists(self, uri: str) -> bool:
         """Whether there is such an object."""
@@ -114,6 +116,15 @@ class Store:
                 written to yet is empty.
         """
         return self._backend(folder_uri).list_objects(folder_uri)
+
+    def time_at(self, folder_uri: str) -> datetime:
+        """Now by the store's own clock: the time that it gives to an object written just now."""
+        uri = join_uri(folder_uri, temporary_name())
+        self.write_bytes(uri, b"")
+        try:
+            return self.head(uri).modified
+        finally:
+            self.delete(uri)
 
     def spool(self, uri: str, folder: Path) -> Path:
         """Copy an object of any size into a new file of a local folder, in constant memory."""

@@ -33,12 +33,12 @@ class FailingStore(Store):
         self.gate = threading.Event()
         self.gate.set()
 
-    def write_bytes(self, uri: str, data: bytes, content_type: str | None = None) -> None:
+    def create_once(self, uri: str, data: bytes, content_type: str | None = None) -> bool:
         if "/images/" in uri:
             self.gate.wait(30)
         if self.refused in uri:
             raise StorageFaultError(uri, "the disk is full")
-        super().write_bytes(uri, data, content_type)
+        return super().create_once(uri, data, content_type)
 
 
 def plan(bucket: LocalBucket, store: Store | None = None, **fields: Any) -> RunLedger:
