@@ -23,6 +23,7 @@ from stylecore.batch.uris import join_uri
 from stylecore.errors import InternalError, JobError, OutOfMemoryError, RowError, RunStoppedError
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
+from stylecore.printable import printable
 from stylecore.stylizer import Content, Stylized
 from tasks.devices import uses_gpu
 from tasks.leaving import Budget, Leave
@@ -211,7 +212,7 @@ class _Line:
         except RowError as error:
             return index, error
         except Exception as error:  # a fault of ours in one row must not cost the others
-            _log.exception("row %s", row.row_id)
+            _log.exception("row %s", printable(row.row_id))
             return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")
 
     def _keep_found(self, index: int, reading: Reading) -> bool:
