@@ -18,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stylecore.printable import printable
+
 errors: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 results: Final = Console(soft_wrap=True, highlight=False)
 _REFRESH_S: Final = 0.5
@@ -35,7 +37,7 @@ def warn(text: str) -> None:
 
 def complain(text: str) -> None:
     """What is wrong, on stderr, in at most ten lines."""
-    lines = text.splitlines()[:9]
+    lines = printable(text, keeps_lines=True).splitlines()[:9]
     errors.print("error: " + "\n".join(lines), markup=False, style="red")
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError
+from stylecore.yaml_text import YamlError, load_yaml
 
 _ERRORS_SHOWN: Final = 6
+_MAX_JOB_CHARS: Final = 4 * 2**20
+# What is missing was not given; what is unknown may be a secret that does not belong there.
+_SAY_NOTHING: Final = ("missing", "extra_forbidden")
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -61,12 +65,15 @@ def read_job_file(path: Path) -> dict[str, Any]:
         JobError: no such file, no YAML, or no mapping.
     """
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MAX_JOB_CHARS + 1)
+        if len(text) > _MAX_JOB_CHARS:
+            raise JobError(f"{path}: longer than {_MAX_JOB_CHARS} characters: this is no job file")
+        raw = load_yaml(text)
+    except YamlError as error:
+        raise JobError(f"{path}: not valid YAML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise JobError(f"{path}: cannot read the job file: {error}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise JobError(f"{path}: not valid YAML: {reason}") from error
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         raise JobError(f"{path}: a job file is a mapping such as `manifest_uri: s3://bucket/m.csv`")
     return raw
@@ -82,8 +89,8 @@ def _assign(raw: dict[str, Any], assignment: str) -> None:
     if not separator or not path:
         raise JobError(f"--set {assignment}: write PATH=VALUE, such as optimize.tv_weight=0.1")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        value = load_yaml(text)
+    except YamlError as error:
         raise JobError(f"--set {assignment}: the value is not valid YAML") from error
     *folders, name = path.split(".")
     target = raw
@@ -99,12 +106,17 @@ def _describe(error: ValidationError, where: str) -> str:
     lines = []
     for detail in error.errors()[:_ERRORS_SHOWN]:
         path = ".".join(str(part) for part in detail["loc"]) or "job"
-        given = "" if detail["type"] == "missing" else f" (given: {str(detail['input'])[:80]!r})"
+        given = "" if detail["type"] in _SAY_NOTHING else f" (given: {_given(detail['input'])})"
         lines.append(f"{path}: {_message(detail)}{given}")
     more = error.error_count() - _ERRORS_SHOWN
     if more > 0:
         lines.append(f"and {more} more")
     return f"{where}: " + "\n  ".join(lines)
+
+
+def _given(value: object) -> str:
+    """What was given, in short: aliases in YAML can make it longer than any memory."""
+    return repr((value if isinstance(value, str) else reprlib.repr(value))[:80])
 
 
 def _message(detail: Any) -> str:

@@ -24,6 +24,7 @@ from stylecore.stylizer.protocol import content_at
 from tasks.input_files import read_input, whole_inputs
 from tasks.painting import LoadedStyle, open_painter
 from tasks.preparing import decode_limits
+from tasks.reading import OUTPUT_LIMITS
 from tasks.shard_book import refinement_figures, score_figures
 from tasks.style_files import decode_style, read_style_files, style_source
 
@@ -102,7 +103,7 @@ def _read_content(store: Store, job: StylizeJob, masks: Sequence[str]) -> Conten
         if not uri:
             return None
         data = read_input(store, "mask", uri, limits.max_bytes)
-        return decode_mask(data, uri, limits, image, "photograph")
+        return decode_mask(data, uri, limits, image.shape[:2], "photograph")
 
     return content_at(Content(0, image, tuple(map(read_mask, masks))), job.max_side_px)
 
@@ -123,7 +124,7 @@ def _stylize(store: Store, job: StylizeJob, content: Content, style: LoadedStyle
             raise stylized.error or InternalError(job.manifest_uri, "no picture was made")
         data = encode_image(stylized.pixels, job.output)
         store.write_bytes(job.output_uri, data)
-        picture = decode_image(data, job.output_uri, decode_limits(job))
+        picture = decode_image(data, job.output_uri, OUTPUT_LIMITS)
         scores = score_figures(painter.stylizer.score(content, picture))
     return {
         "width_px": picture.shape[1],

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
+from stylecore.printable import printable
+
 ImageReason = Literal[
     "not_an_image", "unsupported_format", "unsupported_mode", "truncated", "corrupt"
 ]
@@ -32,6 +34,9 @@ class StylebatchError(Exception):
 
 class JobError(StylebatchError):
     """The request is wrong: what, where and what to do, in at most ten lines."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, keeps_lines=True))
 
 
 class RunStoppedError(StylebatchError):
@@ -49,9 +54,9 @@ class RowError(StylebatchError):
     is_passing: ClassVar[bool]
 
     def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"{uri}: {reason}" if uri else reason)
-        self.uri = uri
-        self.reason = reason
+        self.uri = printable(uri)
+        self.reason = printable(reason)
+        super().__init__(f"{self.uri}: {self.reason}" if uri else self.reason)
 
 
 class BadRequestError(RowError):

@@ -15,7 +15,8 @@ from stylecore.batch.uris import join_uri
 from stylecore.batch.votes import shows_a_left
 from stylecore.config import OutputSettings
 from stylecore.errors import RowError
-from stylecore.images.codec import DecodeLimits, decode_image, encode_image
+from stylecore.images.codec import decoded, encode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 from stylecore.settings import FrozenModel
 from tasks.compare_tables import describe_runs, measure_rows
@@ -204,10 +205,10 @@ def _blind_pairs(
 
     def shrink(uri: str, limits: DecodeLimits, side_px: int) -> bytes:
         try:
-            image = decode_image(store.read_bytes(uri, limits.max_bytes)[0], uri, limits)
+            with decoded(store.read_bytes(uri, limits.max_bytes)[0], uri, limits) as image:
+                return encode_image(resize_content(image, side_px), _QUALITY)
         except RowError:
             return b""
-        return encode_image(resize_content(image, side_px), _QUALITY)
 
     @cache
     def painting(style: str) -> bytes:

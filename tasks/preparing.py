@@ -30,7 +30,7 @@ from stylecore.batch.uris import (
     join_uri,
 )
 from stylecore.config import StyleSource, StylizeJob, pixel_settings
-from stylecore.images.codec import DecodeLimits
+from stylecore.images.limits import DecodeLimits
 from stylecore.perception.layers import check_layers, check_pooling, layer_names
 from tasks.input_files import (
     check_input_files,

@@ -17,7 +17,8 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import is_s3, join_uri
 from stylecore.config import pixel_settings
 from stylecore.errors import MissingError
-from stylecore.images.codec import DecodeLimits, GrayImage, RgbImage, decode_image
+from stylecore.images.codec import GrayImage, RgbImage, decoded
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.masks import decode_mask, resize_mask
 from stylecore.images.resize import resize_content
 from tasks.preparing import decode_limits
@@ -28,7 +29,7 @@ _READERS: Final = 3
 _WINDOW: Final = 6
 _EVERYWHERE: Final = ""  # version of the mask that a row leaves out
 # Our own pictures: at most 8192 px a side, and PNG is never larger than the pixels by much.
-OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2)
+OUTPUT_LIMITS: Final = DecodeLimits(max_bytes=2**29, max_pixels=8192**2, bytes_per_pixel=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,9 @@ class ContentReader:
         names = self._names(row, version, [version for _, version in mask_files])
         if self._is_old(names):
             return AlreadyThere(names)
-        image = decode_image(data, row.content_uri, limits)
-        content = resize_content(image, self._record.job.max_side_px)
+        content, size = _decode_small(data, row.content_uri, limits, self._record.job.max_side_px)
         masks = tuple(
-            resize_mask(decode_mask(file, uri, limits, image, "photograph"), content)
+            resize_mask(decode_mask(file, uri, limits, size, "photograph"), content)
             if uri
             else None
             for uri, (file, _) in zip(row.mask_uris, mask_files, strict=True)
@@ -175,6 +175,15 @@ def read_ahead(work: Callable[[_T], _U], items: Iterable[_T]) -> Iterator[_U]:
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _decode_small(
+    data: bytes, uri: str, limits: DecodeLimits, max_side_px: int
+) -> tuple[RgbImage, tuple[int, int]]:
+    """A picture at the size of the output, and the rows and columns that it had before."""
+    with decoded(data, uri, limits) as image:
+        height, width, _ = image.shape
+        return resize_content(image, max_side_px), (height, width)
 
 
 def _file_name(uri: str) -> str:

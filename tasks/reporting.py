@@ -17,7 +17,8 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import join_uri, safe_stem
 from stylecore.config import OutputSettings
 from stylecore.errors import RowError
-from stylecore.images.codec import DecodeLimits, decode_image, encode_image
+from stylecore.images.codec import decoded, encode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 from tasks.closing import Summary, Survey, summarize, survey_outcomes
 from tasks.preparing import decode_limits
@@ -107,8 +108,8 @@ def _thumbnail(store: Store, uri: str, limits: DecodeLimits, side_px: int) -> by
     """A small JPEG; no bytes where the picture cannot be read any more."""
     try:
         data, _ = store.read_bytes(uri, limits.max_bytes)
-        image = decode_image(data, uri, limits)
-        return encode_image(resize_content(image, side_px), _QUALITY)
+        with decoded(data, uri, limits) as image:
+            return encode_image(resize_content(image, side_px), _QUALITY)
     except RowError:
         return b""
 

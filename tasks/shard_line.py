@@ -26,6 +26,7 @@ from stylecore.errors import (
 )
 from stylecore.images.codec import RgbImage, decode_image, encode_image
 from stylecore.optimize.watch import Watch
+from stylecore.printable import printable
 from stylecore.stylizer import Content, Stylized
 from tasks.leaving import Leave
 from tasks.painting import LoadedStyle, Painter, load_style, open_painter
@@ -191,7 +192,7 @@ class Line:
         except MemoryError:
             return index, OutOfMemoryError(row.content_uri, "memory ran out while it was read")
         except Exception as error:  # a fault of ours in one row must not cost the others
-            _log.exception("row %s", row.row_id)
+            _log.exception("row %s", printable(row.row_id))
             return index, InternalError(row.content_uri, f"{type(error).__name__}: {error}")
 
     def _keep_found(self, index: int, reading: Reading) -> bool:

@@ -9,7 +9,8 @@ from itertools import zip_longest
 from stylecore.batch.fingerprint import Style, StyleSources, digest_of, to_shares
 from stylecore.config import StyleSource, StylizeJob
 from stylecore.errors import JobError
-from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.images.codec import decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.masks import decode_mask
 from stylecore.stylizer.protocol import StylePainting
 
@@ -77,7 +78,7 @@ def decode_style(
     for uri, data, share, mask_uri, mask_data in each:
         pixels, mask = decode_image(data, uri, limits), None
         if mask_data is not None:
-            mask = decode_mask(mask_data, str(mask_uri), limits, pixels, "painting")
+            mask = decode_mask(mask_data, str(mask_uri), limits, pixels.shape[:2], "painting")
             if not mask.any():
                 reason = "it is black all over: nothing of the painting is left"
                 raise JobError(f"style mask: {mask_uri}: {reason}")

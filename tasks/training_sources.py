@@ -14,7 +14,7 @@ from stylecore.batch.outcome import Outcome
 from stylecore.batch.store import Store
 from stylecore.config import Limits
 from stylecore.errors import JobError, RowError
-from stylecore.images.codec import DecodeLimits
+from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import Dropped, clean_pictures
 from stylecore.training.request import TrainRefinerJob
 from tasks.reading import read_ahead

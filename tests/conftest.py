@@ -69,6 +69,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--reliability", metavar="PAGE", help="renew the lines of the tests in docs/reliability.md"
     )
+    parser.addoption(
+        "--fuzz-inputs",
+        metavar="N",
+        type=int,
+        default=200,
+        help="inputs of each fuzzing",
+    )
 
 
 def pytest_terminal_summary(

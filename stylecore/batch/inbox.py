@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-import yaml
 from pydantic import Field, ValidationError
 
 from stylecore.batch.faults import job_errors
@@ -24,6 +23,7 @@ from stylecore.config import StylizeJob
 from stylecore.errors import JobError
 from stylecore.presets import Preset
 from stylecore.settings import PER_IMAGE, FrozenModel, at_position
+from stylecore.yaml_text import load_yaml
 
 STYLES_FOLDER: Final = "styles"
 _PAINTING_SUFFIXES: Final = frozenset(
@@ -199,11 +199,9 @@ def style_job(job: UploadsJob, style: StyleUploads, settings: bytes | None) -> S
 
 def _read_settings(style: StyleUploads, data: bytes) -> Mapping[str, Any]:
     try:
-        raw = yaml.safe_load(data.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise JobError(
-            f"{_place(style)}: not YAML: {' '.join(str(error).split())[:200]}"
-        ) from error
+        raw = load_yaml(data.decode("utf-8"))
+    except ValueError as error:
+        raise JobError(f"{_place(style)}: not YAML: {error}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):

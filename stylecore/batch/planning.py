@@ -20,7 +20,7 @@ from stylecore.batch.duplicates import ALL_STYLES, Keys, Mask, first_pictures, f
 from stylecore.batch.extra import ExtraColumns
 from stylecore.batch.fingerprint import Style, StyleSources, name_styles, to_shares
 from stylecore.batch.manifest import ManifestRow, SpooledManifest, read_rows
-from stylecore.batch.uris import AllowList, check_uri, resolve
+from stylecore.batch.uris import AllowList, check_uri, resolve, without_secrets
 from stylecore.errors import BadRequestError, JobError
 
 MaskRule = Literal["optional", "required", "refused"]
@@ -104,7 +104,7 @@ class RowReader:
                 try:
                     uri = self._resolve(row.content_uri)
                 except BadRequestError as refused:
-                    uri, error = row.content_uri, refused
+                    uri, error = without_secrets(row.content_uri), refused
                 yield row, _planned(row, uri, masks, error or style_error or mask_error), styles
 
     def _resolve(self, uri: str) -> str:
@@ -153,7 +153,7 @@ class RowReader:
             try:
                 resolved.append(uri and self._resolve(uri))
             except BadRequestError as refused:
-                resolved.append(uri)
+                resolved.append(without_secrets(uri))
                 error = refused
         return tuple(resolved), error
 

@@ -8,7 +8,6 @@ control characters visible and long text short.
 
 from __future__ import annotations
 
-import unicodedata
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from stylecore.printable import printable
 
 MAX_PICTURES: Final = 200
 MAX_FAILURES: Final = 100
@@ -138,13 +139,7 @@ def show_text(value: object) -> object:
         return value
     end = MAX_TEXT_LENGTH // 2
     short = value if len(value) <= MAX_TEXT_LENGTH else f"{value[: end - 1]}…{value[-end:]}"
-    return "".join(map(_visible, short))
-
-
-def _visible(character: str) -> str:
-    """Bidirectional overrides, escape codes and lone surrogates would forge or break the page."""
-    is_invisible = unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-    return f"\\u{ord(character):04x}" if is_invisible else character
+    return printable(short)
 
 
 def _render_page(report: Report, cards: Sequence[Markup], num_left_out: int) -> str:

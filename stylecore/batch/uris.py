@@ -86,13 +86,14 @@ def _check_carefully(uri: str) -> str:
     if uri != uri.strip():
         _refuse(uri, "space at the start or end")
     if "::" in uri.partition("/")[0]:
-        raise NotAllowedError(uri, "chained protocols are refused")
+        raise NotAllowedError(_shown(uri), "chained protocols are refused")
     match = _scheme(uri)
     scheme = match[1].lower() if match else ""
     if scheme in ("s3", "s3a"):
         return _check_s3(uri, uri[len(scheme) + 1 :])
     if scheme not in ("", "file"):
-        raise NotAllowedError(uri, f"scheme {scheme!r} is not allowed; use s3:// or a local path")
+        reason = f"scheme {scheme!r} is not allowed; use s3:// or a local path"
+        raise NotAllowedError(_shown(uri), reason)
     path = uri
     if scheme == "file":
         if not uri[5:].startswith("///"):
@@ -108,10 +109,9 @@ def _check_s3(uri: str, rest: str) -> str:
     if not rest.startswith("//"):
         _refuse(uri, "write s3://bucket/key")
     bucket, _, key = rest[2:].partition("/")
-    if "@" in bucket:
-        raise BadKeyError(f"s3://***@{bucket.rpartition('@')[2]}/{key}", "credentials in the URI")
     if not _is_bucket(bucket):
-        _refuse(uri, f"{bucket!r} is not the name of a bucket")
+        has_secret = without_secrets(uri) != uri
+        _refuse(uri, "credentials in the URI" if has_secret else f"{bucket!r} is no bucket's name")
     _check_path(uri, key)
     return f"s3://{bucket}/{key}"
 
@@ -135,9 +135,30 @@ def _check_path(uri: str, path: str) -> None:
 
 
 def _refuse(uri: str, reason: str) -> NoReturn:
-    # The URI ends up in logs and Parquet files, which take neither surrogates nor megabytes.
-    shown = uri[:MAX_KEY_BYTES].encode("utf-8", "backslashreplace").decode()
-    raise BadKeyError(shown, reason)
+    raise BadKeyError(_shown(uri), reason)
+
+
+def _shown(uri: str) -> str:
+    """As it may end up in logs and Parquet files, which take neither secrets nor megabytes."""
+    return without_secrets(uri)[:MAX_KEY_BYTES]
+
+
+def without_secrets(uri: str) -> str:
+    """A URI that may be refused, without the secrets that such URIs were seen to carry.
+
+    What stands before an ``@`` is credentials, unless it is in the key of a bucket or in a path;
+    what stands after the ``?`` of a web address may be a signature.
+    """
+    start, separator, rest = uri.partition("://")
+    if not separator or rest.startswith("/"):
+        return uri
+    scheme = start.rpartition("::")[2].lower()
+    is_store = scheme in ("s3", "s3a")
+    if not (is_store and _is_bucket(rest.partition("/")[0])) and "@" in rest:
+        rest = f"***@{rest.rpartition('@')[2]}"
+    if not is_store and "?" in rest:
+        rest = f"{rest.partition('?')[0]}?***"
+    return f"{start}://{rest}"
 
 
 def resolve(uri: str, base_folder: str) -> str:

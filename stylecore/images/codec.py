@@ -9,7 +9,9 @@ out upright, in sRGB, on white, eight bits a channel: the first frame where ther
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -32,11 +34,14 @@ from stylecore.config import OutputSettings
 from stylecore.errors import (
     EmptyFileError,
     ImageDecodeError,
+    OutOfMemoryError,
     RowError,
     TooManyBytesError,
     TooManyPixelsError,
 )
 from stylecore.images.failures import explain_failure
+from stylecore.images.limits import DecodeLimits, check_size, give_back_memory
+from stylecore.images.modes import BASE_MODES, LOW_BIT_FACTORS
 from stylecore.images.orientation import turn_upright
 
 RgbImage = UInt8[np.ndarray, "h w 3"]
@@ -62,31 +67,16 @@ SUFFIXES: Final[dict[Literal["jpeg", "png", "webp"], str]] = {
     "webp": ".webp",
 }
 
-# What is left of each mode once alpha is taken off: the mode its color profile must be for.
-_BASE_MODES: Final[dict[str, str]] = {
-    "1": "L",
-    "L": "L",
-    "LA": "L",
-    "I;16": "L",
-    "I;16B": "L",
-    "P": "RGB",
-    "PA": "RGB",
-    "RGB": "RGB",
-    "RGBA": "RGB",
-    "RGBX": "RGB",
-    "YCbCr": "RGB",
-    "CMYK": "CMYK",
-}
-
 # As browsers do: keep the colors that both spaces have, map black to black.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
-# Samples of 2 and 4 bits become 8 bits by these factors.
-_LOW_BIT_FACTORS: Final[dict[object, int]] = {"L;2": 85, "L;4": 17}
+# Larger pictures are decoded one at a time: several at once would take gigabytes.
+LARGE_PIXELS: Final = 12_000_000
+_turn_of_large: Final = threading.RLock()
 
 # Colors are converted in strips, so that a large picture is held once by Pillow and once by us.
-_STRIP_PIXELS: Final = 2**20
+_STRIP_PIXELS: Final = 2**18
 
 
 class _Silence:
@@ -100,16 +90,12 @@ class _Silence:
         pass
 
 
+# Pillow's pixels in one piece each: pieces of 16 MB, its default, are kept by the C library for the
+# thread that freed them, so that three readers were seen to hold 700 MB of nothing.
+vars(Image)["core"].set_block_size(2**30)
+
 for _reader in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
     vars(_reader)["warnings"] = _Silence()
-
-
-@dataclass(frozen=True)
-class DecodeLimits:
-    """Largest file, and largest picture that its header may announce."""
-
-    max_bytes: int
-    max_pixels: int
 
 
 def decode_image(data: bytes, uri: str, limits: DecodeLimits) -> RgbImage:
@@ -131,15 +117,34 @@ def decode_image(data: bytes, uri: str, limits: DecodeLimits) -> RgbImage:
         TooManyBytesError: there are more bytes than allowed.
         TooManyPixelsError: the header announces more pixels than allowed.
         ImageDecodeError: the bytes are not a picture we can read; its code says in which way.
+        OutOfMemoryError: there is not enough for it.
+    """
+    with decoded(data, uri, limits) as image:
+        return image
+
+
+@contextmanager
+def decoded(data: bytes, uri: str, limits: DecodeLimits) -> Iterator[RgbImage]:
+    """As ``decode_image``, for what is done with the picture at once, such as making it smaller.
+
+    A picture of more than 12 megapixels is the only such one in this process until the block ends.
     """
     if not data:
         raise EmptyFileError(uri, "the file is empty")
     if len(data) > limits.max_bytes:
         raise TooManyBytesError(uri, f"{len(data)} bytes, more than {limits.max_bytes}")
+    with ExitStack() as turn:
+        yield _decode(data, uri, limits, turn)
+
+
+def _decode(data: bytes, uri: str, limits: DecodeLimits, turn: ExitStack) -> RgbImage:
+    """Pixels upright; whatever a decoder raises is made one of our errors."""
     try:
-        pixels, orientation = _read(data, uri, limits)
-    except (RowError, MemoryError):
+        return turn_upright(*_read(data, uri, limits, turn))
+    except RowError:
         raise
+    except MemoryError as error:
+        raise OutOfMemoryError(uri, "no memory to decode it: run fewer shards at once") from error
     except Image.DecompressionBombError as error:
         # Pillow's own guard, for what it allocates before it tells us the size.
         raise TooManyPixelsError(uri, "more pixels than any decoder here takes") from error
@@ -147,7 +152,6 @@ def decode_image(data: bytes, uri: str, limits: DecodeLimits) -> RgbImage:
         is_identified = not isinstance(error, UnidentifiedImageError)
         code, reason = explain_failure(data, error, is_identified)
         raise ImageDecodeError(uri, code, reason) from error
-    return turn_upright(pixels, orientation)
 
 
 def resample(image: RgbImage, width: int, height: int) -> RgbImage:
@@ -163,7 +167,11 @@ def resample_gray(image: GrayImage, width: int, height: int) -> GrayImage:
 
 def to_gray(image: RgbImage) -> GrayImage:
     """Luma of Rec. 601; a gray pixel keeps its value exactly."""
-    return np.array(Image.fromarray(image).convert("L"))
+    height, width, _ = image.shape
+    gray = np.empty((height, width), np.uint8)
+    for rows in _strips(width, height):
+        gray[rows] = np.asarray(Image.fromarray(image[rows]).convert("L"))
+    return gray
 
 
 def encode_image(image: RgbImage, output: OutputSettings) -> bytes:
@@ -181,16 +189,15 @@ def encode_image(image: RgbImage, output: OutputSettings) -> bytes:
     return buffer.getvalue()
 
 
-def _read(data: bytes, uri: str, limits: DecodeLimits) -> tuple[RgbImage, int]:
+def _read(data: bytes, uri: str, limits: DecodeLimits, turn: ExitStack) -> tuple[RgbImage, int]:
     """Pixels as stored, and the EXIF orientation; Pillow's own copy is gone on return."""
     image = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
-    width, height = image.size
-    if width * height > limits.max_pixels:
-        raise TooManyPixelsError(
-            uri, f"{width} x {height} pixels, more than {limits.max_pixels} together"
-        )
-    if image.mode not in _BASE_MODES:
+    check_size(image, data, uri, limits)
+    if image.mode not in BASE_MODES:
         raise ImageDecodeError(uri, "unsupported_mode", f"pixels of mode {image.mode}")
+    if image.width * image.height > LARGE_PIXELS:
+        turn.enter_context(_turn_of_large)
+        turn.callback(give_back_memory)
     _scale_transparent_value(image)
     image.load()
     return _to_rgb(image), _orientation(image)
@@ -205,8 +212,8 @@ def _scale_transparent_value(image: Image.Image) -> None:
     if not isinstance(image, PngImagePlugin.PngImageFile) or not image.tile or key is None:
         return
     raw_mode = image.tile[0].args
-    if raw_mode in _LOW_BIT_FACTORS:
-        image.info["transparency"] = key * _LOW_BIT_FACTORS[raw_mode]
+    if raw_mode in LOW_BIT_FACTORS:
+        image.info["transparency"] = key * LOW_BIT_FACTORS[raw_mode]
     elif raw_mode == "RGB;16B":
         image.info["transparency"] = tuple(sample >> 8 for sample in key)
 
@@ -223,11 +230,17 @@ def _to_rgb(image: Image.Image) -> RgbImage:
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     to_srgb = _srgb_transform(image)
+    for rows in _strips(width, height):
+        strip = image.crop((0, rows.start, width, rows.stop))
+        pixels[rows] = np.asarray(_strip_to_rgb(strip, to_srgb))
+    return pixels
+
+
+def _strips(width: int, height: int) -> Iterator[slice]:
+    """Rows of a picture, so many at a time that they are little memory."""
     num_rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, num_rows):
-        strip = image.crop((0, top, width, min(top + num_rows, height)))
-        pixels[top : top + num_rows] = np.asarray(_strip_to_rgb(strip, to_srgb))
-    return pixels
+        yield slice(top, min(top + num_rows, height))
 
 
 def _strip_to_rgb(strip: Image.Image, to_srgb: ImageCms.ImageCmsTransform | None) -> Image.Image:
@@ -256,7 +269,7 @@ def _without_alpha(strip: Image.Image) -> Image.Image:
     if strip.mode.startswith("I;16"):
         scaled = (np.asarray(strip).astype(np.uint32) + 128) // 257  # 65535 / 257 = 255
         return Image.fromarray(scaled.astype(np.uint8))
-    return _in_mode(strip, _BASE_MODES[strip.mode])
+    return _in_mode(strip, BASE_MODES[strip.mode])
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -269,7 +282,7 @@ def _srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     icc = image.info.get("icc_profile")
     if not icc:
         return None
-    mode = _BASE_MODES[image.mode]
+    mode = BASE_MODES[image.mode]
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from stylecore.errors import MaskSizeError
-from stylecore.images.codec import (
-    DecodeLimits,
-    GrayImage,
-    RgbImage,
-    decode_image,
-    resample_gray,
-    to_gray,
-)
+from stylecore.images.codec import GrayImage, RgbImage, decoded, resample_gray, to_gray
+from stylecore.images.limits import DecodeLimits
 
 
 def decode_mask(
-    data: bytes, uri: str, limits: DecodeLimits, picture: RgbImage, what: str
+    data: bytes, uri: str, limits: DecodeLimits, size: tuple[int, int], what: str
 ) -> GrayImage:
     """Read a mask; colors count by their luminance, what is transparent as white.
 
@@ -22,8 +16,8 @@ def decode_mask(
         data: the whole file.
         uri: where it came from; only for messages.
         limits: what to refuse before decoding.
-        picture: that the mask is for, shape (h, w, 3).
-        what: the picture is, such as ``"photograph"``; only for messages.
+        size: rows and columns of the picture that the mask is for.
+        what: that picture is, such as ``"photograph"``; only for messages.
 
     Returns:
         Shape (h, w), 0 to 255.
@@ -32,12 +26,12 @@ def decode_mask(
         MaskSizeError: it is of another size than its picture, both held upright.
         RowError: as ``decode_image``.
     """
-    mask = decode_image(data, uri, limits)
-    if mask.shape != picture.shape:
-        (height, width, _), (rows, columns, _) = mask.shape, picture.shape
-        sizes = f"the mask is {width} x {height} px and the {what} {columns} x {rows} px"
-        raise MaskSizeError(uri, f"{sizes}: make them the same size")
-    return to_gray(mask)
+    with decoded(data, uri, limits) as mask:
+        if mask.shape[:2] != size:
+            (height, width, _), (rows, columns) = mask.shape, size
+            sizes = f"the mask is {width} x {height} px and the {what} {columns} x {rows} px"
+            raise MaskSizeError(uri, f"{sizes}: make them the same size")
+        return to_gray(mask)
 
 
 def resize_mask(mask: GrayImage, like: RgbImage) -> GrayImage:

@@ -12,8 +12,6 @@ from contextlib import redirect_stdout
 from importlib.resources import files
 from pickle import UnpicklingError
 
-import torch
-from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -21,9 +19,10 @@ from stylecore.errors import JobError
 from stylecore.perception.digests import LPIPS_HEADS_SHA256, VGG16_SHA256
 from stylecore.perception.layers import CHANNELS_PER_BLOCK, CONVOLUTIONS_PER_BLOCK, vgg_layers
 from stylecore.perception.networks import expected_shapes
+from stylecore.perception.tensor_files import is_finite, read_safetensors
 from stylecore.settings import EncoderName
 
-_PICKLE_STARTS = (b"PK\x03\x04", b"\x80")  # torch.save since 1.6 (a zip file), and before
+_REMEDY = "convert it with safetensors.torch.save_file"
 
 
 def load_weights(encoder: EncoderName, data: bytes | None) -> dict[str, Tensor]:
@@ -42,7 +41,7 @@ def load_weights(encoder: EncoderName, data: bytes | None) -> dict[str, Tensor]:
             downloaded.
     """
     if data is not None:
-        return _check_weights(encoder, _read_safetensors(data))
+        return _check_weights(encoder, read_safetensors(data, "the encoder's weights", _REMEDY))
     if encoder == "vgg16":
         return load(_read_shipped("vgg16-features-fp16.safetensors", VGG16_SHA256))
     return _check_weights(encoder, _download(encoder))
@@ -62,17 +61,6 @@ def _read_shipped(name: str, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise JobError(f"the shipped {name} is damaged (SHA-256 differs): install stylebatch again")
     return data
-
-
-def _read_safetensors(data: bytes) -> dict[str, Tensor]:
-    try:
-        return load(data)
-    except SafetensorError as error:
-        found = "a PyTorch pickle" if data.startswith(_PICKLE_STARTS) else "something else"
-        raise JobError(
-            f"the encoder's weights must be a safetensors file, and this is {found} ({error}): "
-            "convert it with safetensors.torch.save_file"
-        ) from error
 
 
 def _download(encoder: EncoderName) -> Mapping[str, Tensor]:
@@ -110,7 +98,7 @@ def _check_weights(encoder: EncoderName, weights: Mapping[str, Tensor]) -> dict[
 def _check_tensor(where: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(tensor.shape) != shape:
         raise JobError(f"{where} has shape {tuple(tensor.shape)}, expected {shape}")
-    if not tensor.is_floating_point() or not torch.isfinite(tensor.float()).all():
+    if not tensor.is_floating_point() or not is_finite(tensor):
         raise JobError(f"{where} has values that are not finite numbers")
 
 

@@ -12,17 +12,17 @@ from typing import Annotated, Any, Final, Literal
 
 import torch
 from pydantic import Field, JsonValue, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from stylecore.errors import JobError
+from stylecore.perception.tensor_files import is_finite, read_safetensors
 from stylecore.refine.networks import Refiner
 from stylecore.settings import FrozenModel
 
 MAX_BYTES: Final = 256 * 2**20
 _CARD_KEY: Final = "card"
-_PICKLE_STARTS: Final = (b"PK\x03\x04", b"\x80")  # torch.save since 1.6 (a zip file), and before
+_REMEDY: Final = "name the file that training wrote"
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -73,10 +73,11 @@ def load_refiner(data: bytes, where: str) -> tuple[Refiner, RefinerCard]:
     """
     tensors, header = read_tensors(data, where)
     card = _read_card(header, where)
-    refiner = Refiner(card.width, card.num_blocks)
+    with torch.device("meta"):  # a card of one line can announce gigabytes
+        refiner = Refiner(card.width, card.num_blocks)
     expected = {name: tuple(tensor.shape) for name, tensor in refiner.state_dict().items()}
     _check_shapes(tensors, expected, where)
-    refiner.load_state_dict(tensors)
+    refiner.load_state_dict(tensors, assign=True)
     return refiner.requires_grad_(False).eval(), card
 
 
@@ -101,16 +102,9 @@ def read_tensors(data: bytes, where: str) -> tuple[dict[str, Tensor], dict[str, 
             f"{where}: {len(data)} bytes, more than {MAX_BYTES}: these are no weights "
             "of ours, name the folder or file that training wrote"
         )
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        found = "a PyTorch pickle" if data.startswith(_PICKLE_STARTS) else "something else"
-        raise JobError(
-            f"{where}: weights must be a safetensors file, and this is {found} or damaged "
-            f"({error}): name the file that training wrote"
-        ) from error
+    tensors = read_safetensors(data, f"{where}: weights", _REMEDY)
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if not is_finite(tensor):
             raise JobError(f"{where}: {name} has values that are not finite numbers: train again")
     return tensors, _read_header(data)
 
@@ -123,7 +117,7 @@ def _read_header(data: bytes) -> dict[str, str]:
     """
     num_bytes = int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8 : 8 + num_bytes])
-    found: dict[str, str] = header.get("__metadata__", {})
+    found: dict[str, str] = header.get("__metadata__") or {}  # which may be null
     return found
 
 

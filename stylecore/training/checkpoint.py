@@ -93,7 +93,7 @@ def restore_checkpoint(
         for name, optimizer in _optimizers(loop).items():
             _restore_optimizer(optimizer, _under(name, tensors))
         loop.random.set_state(tensors[_RANDOM])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
         raise JobError(
             f"checkpoint: not of these networks ({error}): delete it to train from the start"
         ) from error
@@ -131,10 +131,16 @@ def _optimizers(loop: AdversarialLoop[Any, Any]) -> dict[str, Optimizer]:
 
 
 def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
+    for number, values in state.items():
+        parameter = parameters[number]
+        others = {tuple(value.shape) for value in values.values()} - {(), tuple(parameter.shape)}
+        if number < 0 or others:
+            raise ValueError(f"{others} for a parameter of {tuple(parameter.shape)}")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 

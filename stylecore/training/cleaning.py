@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import UInt64
 
 from stylecore.errors import RowError
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image, resample
+from stylecore.images.codec import RgbImage, decode_image, resample
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 
 DropReason = Literal["broken", "tiny", "extreme-aspect", "blank", "duplicate"]

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from stylecore.config import StylizeJob
 from stylecore.errors import RunStoppedError
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
+from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content, resize_style
 from stylecore.images.tensors import to_batch
 from stylecore.optimize.watch import Watch

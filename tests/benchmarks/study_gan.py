@@ -27,13 +27,8 @@ from study_gan_figures import FigureMaker, Figures
 from study_gan_tables import show_tables
 
 from stylecore.config import StylizeJob
-from stylecore.images.codec import (
-    DecodeLimits,
-    OutputSettings,
-    RgbImage,
-    decode_image,
-    encode_image,
-)
+from stylecore.images.codec import OutputSettings, RgbImage, decode_image, encode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 from stylecore.images.tensors import from_batch, to_batch
 from stylecore.metrics.quality import build_lpips

@@ -9,7 +9,8 @@ from PIL import Image
 from sample_images import GREAT_WAVE, SAMPLES, crop_jpeg
 
 from stylecore.config import StylizeJob
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
+from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import Content, StylePainting, Stylizer, StylizerInputs, build_stylizer
 from stylecore.stylizer.optimize import OptimizeStylizer

@@ -15,13 +15,8 @@ from PIL import Image, ImageOps
 
 from stylecore.config import OutputSettings
 from stylecore.errors import ImageReason, RowError
-from stylecore.images.codec import (
-    SUFFIXES,
-    DecodeLimits,
-    RgbImage,
-    decode_image,
-    encode_image,
-)
+from stylecore.images.codec import SUFFIXES, RgbImage, decode_image, encode_image
+from stylecore.images.limits import DecodeLimits
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -35,7 +30,8 @@ BAD = [case for case in INDEX["cases"] if case["expect"] == "reject"]
 PEAK = """
 import re, sys
 from pathlib import Path
-from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.images.codec import decode_image
+from stylecore.images.limits import DecodeLimits
 
 def peak():
     status = Path("/proc/self/status").read_text()

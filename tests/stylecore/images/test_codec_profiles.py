@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
+from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.limits import DecodeLimits
 
 pytestmark = pytest.mark.filterwarnings("error")
 

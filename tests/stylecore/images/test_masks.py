@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from stylecore.errors import EmptyFileError, MaskSizeError
-from stylecore.images.codec import DecodeLimits
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.masks import decode_mask, resize_mask
 from stylecore.images.resize import resize_content
 
@@ -22,7 +22,7 @@ def png(values: np.ndarray, **options: object) -> bytes:
 
 
 def decode(values: np.ndarray, **options: object) -> np.ndarray:
-    return decode_mask(png(values, **options), "m.png", LIMITS, PHOTOGRAPH, "photograph")
+    return decode_mask(png(values, **options), "m.png", LIMITS, PHOTOGRAPH.shape[:2], "photograph")
 
 
 def test_gray_values_come_through_as_they_are():
@@ -52,7 +52,7 @@ def test_the_size_is_that_of_the_mask_held_upright():
 
 def test_a_broken_mask_says_so():
     with pytest.raises(EmptyFileError, match=r"m\.png"):
-        decode_mask(b"", "m.png", LIMITS, PHOTOGRAPH, "photograph")
+        decode_mask(b"", "m.png", LIMITS, PHOTOGRAPH.shape[:2], "photograph")
 
 
 def test_a_mask_is_resized_as_its_photograph_is():

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from stylecore.errors import JobError
-from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.images.codec import decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import ConvolutionAndReLU, build_encoder, build_vgg

@@ -5,7 +5,8 @@ import pytest
 import torch
 from style_targets import make_style_target
 
-from stylecore.images.codec import DecodeLimits, decode_image
+from stylecore.images.codec import decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content, resize_style
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import build_encoder

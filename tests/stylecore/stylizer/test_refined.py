@@ -11,7 +11,8 @@ from sample_images import GREAT_WAVE
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, NonFiniteError, RunStoppedError
-from stylecore.images.codec import DecodeLimits, RgbImage, decode_image
+from stylecore.images.codec import RgbImage, decode_image
+from stylecore.images.limits import DecodeLimits
 from stylecore.images.resize import resize_content
 from stylecore.optimize.watch import Watch
 from stylecore.refine.files import RefinerCard, save_refiner

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylecore.images.codec import DecodeLimits
+from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import clean_pictures, hash_picture
 
 LIMITS = DecodeLimits(max_bytes=10**7, max_pixels=10**6)
