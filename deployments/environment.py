@@ -163,10 +163,11 @@ def adopt_environment(environment: Mapping[str, str]) -> None:
 
 
 def is_answering(url: str) -> bool:
-    """Whether a server of the local stack answers with success."""
+    """Whether a server of the local stack answers with success, and to us."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    question = urllib.request.Request(url, headers=_credentials())  # noqa: S310  # our own
     try:
-        with direct.open(url, timeout=_SERVER_TIMEOUT_S):
+        with direct.open(question, timeout=_SERVER_TIMEOUT_S):
             return True
     except (OSError, ValueError):
         return False
