@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from stylecore.errors import JobError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
 _API_AUTH: Final = "PREFECT_API_AUTH_STRING"
+_SERVER_AUTH: Final = "PREFECT_SERVER_API_AUTH_STRING"
 _REFUSED: Final = (401, 403)
 _SERVER_TIMEOUT_S: Final = 5.0
 _FOREIGN: Final = ("AWS_", "PREFECT_", "STYLEBATCH_EVENT_")
@@ -73,7 +75,7 @@ def check_server() -> None:
     if refused:
         raise JobError(
             f"PREFECT_API_URL={url}: the Prefect server does not let us in. Set {_API_AUTH} to "
-            "what it was started with as PREFECT_SERVER_API_AUTH_STRING."
+            f"what it was started with as {_SERVER_AUTH}."
         )
 
 
@@ -118,6 +120,24 @@ def prepare_prefect() -> None:
         os.environ.setdefault(name, value)
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not server_url():
+        _lock_embedded_server()
+
+
+def _lock_embedded_server() -> None:
+    """Have Prefect's embedded server want credentials that this process and its children know."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is None:  # a profile may name a server
+        auth = os.environ.get(_API_AUTH) or os.environ.get(_SERVER_AUTH) or new_auth_string()
+        os.environ.update({_API_AUTH: auth, _SERVER_AUTH: auth})
+        refresh_global_settings_context()
+
+
+def new_auth_string() -> str:
+    """What a Prefect server and its clients share: a name that says whose it is, and a secret."""
+    return f"stylebatch:{secrets.token_urlsafe(32)}"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deployments.environment import new_auth_string
 from stylecore.errors import JobError
 
 BUCKETS: Final = ("inbox", "outbox")
@@ -151,11 +152,6 @@ def write_credentials(folder: Path, ports: Ports) -> Credentials:
     )
     write_secret(path, json.dumps(asdict(credentials), indent=2) + "\n")
     return credentials
-
-
-def new_auth_string() -> str:
-    """What a Prefect server and its clients share: a name that says whose it is, and a secret."""
-    return f"stylebatch:{secrets.token_urlsafe(32)}"
 
 
 def _read_keys(path: Path) -> dict[str, str]:
