@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import secrets
@@ -10,7 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from stylecore.errors import JobError
 
@@ -79,14 +81,52 @@ def check_server() -> None:
         )
 
 
+def lets_anybody_in() -> bool:
+    """Whether the named server, which answers, does so without credentials."""
+    return not _refuses(server_url() or "", {})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """JSON values of an object, empty where that is not what was sent, and the Date header."""
+
+    values: Mapping[str, Any]
+    date: str | None
+
+
+def ask_server(path: str) -> ServerAnswer:
+    """Ask the named server, which lets us in, something of its API."""
+    url, credentials = server_url() or "", _credentials()
+    if _refuses(url, credentials):
+        credentials = _credentials_of_profile()
+    try:
+        with urllib.request.urlopen(  # noqa: S310  # check_server looked at the scheme
+            _question(url, path, credentials), timeout=_SERVER_TIMEOUT_S
+        ) as answer:
+            date, text = answer.headers.get("Date"), answer.read()
+        values = json.loads(text)
+    except (OSError, ValueError):
+        return ServerAnswer({}, None)
+    return ServerAnswer(values if isinstance(values, dict) else {}, date)
+
+
+def is_tracking_off() -> bool:
+    """Whether DO_NOT_TRACK keeps Prefect from sending usage data."""
+    return os.environ.get("DO_NOT_TRACK", "").lower() in {"1", "true", "yes"}
+
+
 def _refuses(url: str, credentials: Mapping[str, str]) -> bool:
     """Whether it wants other credentials; its ``/health`` is open to all, and would not tell."""
-    question = urllib.request.Request(f"{url.rstrip('/')}/admin/version", headers=dict(credentials))  # noqa: S310  # checked before
+    question = _question(url, "admin/version", credentials)
     try:
         with urllib.request.urlopen(question, timeout=_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
             return False
     except urllib.error.HTTPError as error:
         return error.code in _REFUSED  # else it answers, and Prefect may say what is wrong
+
+
+def _question(url: str, path: str, credentials: Mapping[str, str]) -> urllib.request.Request:
+    return urllib.request.Request(f"{url.rstrip('/')}/{path}", headers=dict(credentials))  # noqa: S310  # checked before
 
 
 def _credentials() -> dict[str, str]:
