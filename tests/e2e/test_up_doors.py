@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser
+from command_line import run_stylebatch
+from dashboard import Dashboard
+from local_jobs import LocalBucket
+from playwright.sync_api import Browser, expect
 from reliability import See
 from stacks import LocalStack, free_port_base, processes_in, run_stack
 
@@ -117,16 +121,25 @@ def test_the_prefect_server_opens_to_its_auth_string_only(stack: LocalStack, see
     )
 
 
-class Kittens(BaseHTTPRequestHandler):
+@contextmanager
+def other_site() -> Iterator[tuple[str, list[str]]]:
     """A page of another site, in the words of browsers: another port is another site."""
+    asked: list[str] = []
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"<h1>Kittens</h1>")
+    class Kittens(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>Kittens</h1>")
 
-    def log_message(self, *_: object) -> None:
-        pass
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Kittens) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}/", asked
+        site.shutdown()
 
 
 def test_a_page_of_another_site_gets_nothing_out_of_the_prefect_server(
@@ -135,11 +148,9 @@ def test_a_page_of_another_site_gets_nothing_out_of_the_prefect_server(
     keys, page = stack.credentials, browser.new_page()
     ask = "url => fetch(url).then(answer => answer.status, () => 'kept out')"
     health = f"{keys['prefect_api_url']}/health"
-    with ThreadingHTTPServer(("127.0.0.1", 0), Kittens) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        page.goto(f"http://127.0.0.1:{site.server_port}/")
+    with other_site() as (address, _):
+        page.goto(address)
         assert page.evaluate(ask, health) == "kept out"
-        site.shutdown()
     page.goto(keys["prefect_ui_url"])
     assert page.evaluate(ask, health) == 200
     assert page.evaluate(ask, f"{keys['prefect_api_url']}/flows/count") in {401, 405}
@@ -147,4 +158,45 @@ def test_a_page_of_another_site_gets_nothing_out_of_the_prefect_server(
         "a page of another site, in a browser on this machine, asks the Prefect server of `up`",
         "the browser hands it no answer; the dashboard's own page gets one",
         "0 of 1 answers",
+    )
+
+
+def test_what_a_manifest_brings_does_nothing_in_the_dashboard(
+    stack: LocalStack, browser: Browser, tmp_path: Path, seen: See
+) -> None:
+    keys, bucket = stack.credentials, LocalBucket(tmp_path)
+    bucket.fill(4)
+    with other_site() as (address, asked):
+        harm = [f"![x]({address}image)", f"<img src={address}html>", f"[x](<{address}>)", address]
+        rows = [
+            {"id": text, "content_uri": f"photo{number:02d}.jpg", "n": text}
+            for number, text in enumerate(harm)
+        ]
+        rows += [{"id": f"bad {text}", "content_uri": text, "n": text} for text in harm]
+        job = bucket.job(manifest_uri=str(bucket.manifest(*rows)), method="identity")
+        (tmp_path / "job.yaml").write_text(job.model_dump_json())
+        environment = {"PREFECT_API_URL": keys["prefect_api_url"]}
+        environment["PREFECT_API_AUTH_STRING"] = keys["prefect_auth_string"]
+        answer = run_stylebatch(
+            "run", "job.yaml", home=tmp_path, environment=environment, timeout_s=600
+        )
+        assert answer.code == 3, answer
+        wanted = {"artifacts": {"key": {"like_": "summary-"}}}
+        found = httpx.post(f"{stack.api_url}/artifacts/filter", json=wanted, timeout=60).json()
+        summary = next(one["id"] for one in found if r"\<img src" in one["data"])
+        dashboard = Dashboard.open(
+            browser, keys["prefect_ui_url"], keys["prefect_auth_string"], None
+        )
+        page = dashboard.page
+        page.goto(f"{keys['prefect_ui_url']}/v2/artifacts/artifact/{summary}")
+        expect(page.get_by_text("image)").first).to_be_visible()
+        assert harm[1] in page.inner_text("body")
+        page.wait_for_timeout(2_000)
+        links = page.locator("a").evaluate_all("links => links.map(link => link.href)")
+    assert [link for link in links if link.startswith(address)] == []
+    assert asked == []
+    seen(
+        f"{len(rows)} rows that are images, links and HTML in Markdown, in a real dashboard",
+        "text; nothing is fetched, nothing can be clicked",
+        f"{len(asked)} requests",
     )

@@ -82,9 +82,9 @@ def make_hostile_run(bucket: LocalBucket, texts: list[str]) -> RunLedger:
     for number, text in enumerate(texts):
         name = f"{number} {text}".replace("/", "").replace("\x1b", "")
         (bucket.photographs / f"{name}.jpg").write_bytes(data)
-        rows.append({"id": text, "file_name": f"{name}.jpg", text: text, "note": text})
-        rows.append({"id": f"bad {text}", "content_uri": text, "note": text})
-    rows = [{**dict.fromkeys({key for row in rows for key in row}), **row} for row in rows]
+        extra = dict.fromkeys(texts, text)
+        rows.append({"id": text, "content_uri": f"{name}.jpg", **extra})
+        rows.append({"id": f"bad {text}", "content_uri": text, **extra})
     manifest = bucket.manifest(*rows)
     run = prepare_run(Store(), bucket.job(manifest_uri=str(manifest), method="identity"))
     for number in run.pending_shards():
