@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from stylecore.batch.report import show_text
 
-# Images would be fetched, and links followed, that a manifest or an upload brought; bare
-# addresses become links too. A backslash makes each of these the character that it is.
-_SPECIAL: Final = re.compile(r"[\\`*_\[\]<>|~&:@.]")
-
 
 def plain(text: str) -> str:
-    """One line that Markdown shows as it is, also in a table; invisible characters as codes."""
-    shown = str(show_text(" ".join(text.split())))
-    return _SPECIAL.sub(r"\\\g<0>", shown)
+    """One line that Markdown shows as it is, also in a table; invisible characters as codes.
+
+    It is a code span: images in it are not fetched, markup does nothing, and addresses do not
+    become links, which they do elsewhere even with backslashes before them.
+    """
+    shown = str(show_text(" ".join(text.split()))).replace("|", "\\u007c")
+    longest = max(map(len, re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if longest else ""
+    return f"{fence}{space}{shown}{space}{fence}" if shown else ""

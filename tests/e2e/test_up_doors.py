@@ -183,7 +183,7 @@ def test_what_a_manifest_brings_does_nothing_in_the_dashboard(
         assert answer.code == 3, answer
         wanted = {"artifacts": {"key": {"like_": "summary-"}}}
         found = httpx.post(f"{stack.api_url}/artifacts/filter", json=wanted, timeout=60).json()
-        summary = next(one["id"] for one in found if r"\<img src" in one["data"])
+        summary = next(one["id"] for one in found if "<img src" in one["data"])
         dashboard = Dashboard.open(
             browser, keys["prefect_ui_url"], keys["prefect_auth_string"], None
         )

@@ -61,4 +61,4 @@ def test_the_summary_stays_below_100_kb_and_cuts_whole_lines(ledger: RunLedger) 
     card = PictureCard("a|b", "wave", None, b"c" * 5000, b"s" * 5000, b"r" * 5000, {})
     text = summary_markdown(ledger, Closing(summary, [card] * 40))
     assert 60_000 < len(text.encode()) < 100_000
-    assert text.endswith("| a\\|b |\n")
+    assert text.endswith("| `a\\u007cb` |\n")
