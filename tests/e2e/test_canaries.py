@@ -118,15 +118,20 @@ def save_webhook(office: Office) -> None:
         ).save("ops")
 
 
-def fill(office: Office) -> dict[str, str]:
+def fill(office: Office) -> dict[str, object]:
     """Put photographs, a painting, and one that is broken; returns a job."""
     client = office.s3.client()
     for name, data in make_photographs(4).items():
         client.pipe_file(f"inbox/photos/{name}", data)
     client.pipe_file("inbox/photos/broken.jpg", b"not an image")
     client.pipe_file("inbox/art/wave.jpg", GREAT_WAVE.read_bytes())
-    job = {"manifest_uri": "s3://inbox/photos/", "styles": ["s3://inbox/art/wave.jpg"]}
-    return job | {"output_uri": "s3://outbox/gallery", "method": "identity", "max_side_px": 32}  # type: ignore[dict-item,return-value]
+    return {
+        "manifest_uri": "s3://inbox/photos/",
+        "styles": ["s3://inbox/art/wave.jpg"],
+        "output_uri": "s3://outbox/gallery",
+        "method": "identity",
+        "max_side_px": 32,
+    }
 
 
 def use_everything(office: Office) -> None:
