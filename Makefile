@@ -13,7 +13,7 @@ MISSING := $(strip $(if $(shell command -v chromium),,chromium) $(if $(INITDB),,
 WITHOUT_GPU := $(if $(shell command -v nvidia-smi),,-m "not gpu")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all reliability programs check bench styles golden-update prefect-yaml clean
+.PHONY: help setup demo test test-all reliability programs check audit bench styles golden-update prefect-yaml clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -58,6 +58,11 @@ check: $(STAMP) ## lint, format, types, import contracts, spelling
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+audit: ## look for known vulnerabilities of everything that constraints.txt pins; asks pypi.org
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 bench: $(STAMP) ## measure, and print the tables of docs/benchmarks.md
 	@$(BIN)/python tests/benchmarks/bench_plan.py

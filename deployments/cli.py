@@ -216,11 +216,15 @@ def deploy(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    uri: Annotated[
+        str | None, typer.Argument(help="Bucket or folder to try: can it be read and written?")
+    ] = None,
+) -> None:
     """Tell what is here and what is missing: device, weights, memory, storage, server."""
     from deployments.doctor import examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(examine(uri))
 
 
 def main() -> None:

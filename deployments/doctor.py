@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import platform
 import shutil
+import tempfile
+import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
 from deployments.console import say
-from deployments.environment import check_server, credentials_named, server_url
+from deployments.doctor_server import examine_server, examine_skew
+from deployments.environment import credentials_named
+from deployments.findings import Finding
 from stylecore.batch.estimate import PixelWork, stylizer_memory_bytes
+from stylecore.batch.faults import job_errors
+from stylecore.batch.store import Store
+from stylecore.batch.uris import check_folder, join_uri
 from stylecore.errors import JobError
 
 _SIDES_PX: Final = (256, 512, 1024, 2048)
 _PACKAGES: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
+_MIN_FREE_BYTES: Final = 1e9
 EXIT_WELL: Final = 0
 EXIT_MISSING: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; a run cannot do without what is not well."""
+def examine(uri: str | None = None) -> int:
+    """Print every finding; returns 0 where nothing is missing, else 1.
 
-    what: str
-    text: str
-    is_well: bool = True
+    Args:
+        uri: bucket or folder to try to read and write; without one, no store is asked.
 
-
-def examine() -> int:
-    """Print every finding; returns 0 where all is well, else 1."""
+    Raises:
+        JobError: the URI is malformed.
+    """
+    if uri is not None:
+        with job_errors("folder"):
+            uri = check_folder(uri)
     findings = [finding for check in _CHECKS for finding in check()]
+    findings += examine_store(uri) if uri is not None else []
     for finding in findings:
-        say(f"{'ok     ' if finding.is_well else 'MISSING'}  {finding.what:<9} {finding.text}")
-    return EXIT_WELL if all(finding.is_well for finding in findings) else EXIT_MISSING
+        say(finding.line())
+    is_missing = any(finding.state == "MISSING" for finding in findings)
+    return EXIT_MISSING if is_missing else EXIT_WELL
 
 
 def _versions() -> Iterator[Finding]:
@@ -49,7 +60,7 @@ def _weights() -> Iterator[Finding]:
         load_weights("vgg16", None)
         load_lpips_heads()
     except (JobError, OSError) as error:
-        yield Finding("weights", str(error), is_well=False)
+        yield Finding("weights", str(error), "MISSING")
     else:
         yield Finding("weights", "shipped VGG-16 and LPIPS heads are whole")
 
@@ -71,24 +82,46 @@ def _memory() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    free = shutil.disk_usage(".").free
-    yield Finding("disk", f"{free / 1e9:.0f} GB free in this folder", is_well=free > 1e9)
+    for what, folder in (("this folder", "."), ("scratch", tempfile.gettempdir())):
+        free = shutil.disk_usage(folder).free
+        text = f"{free / 1e9:.0f} GB free in {what}"
+        if free > _MIN_FREE_BYTES:
+            yield Finding("disk", text)
+        else:
+            how = "free some" if folder == "." else f"free some of {folder}, or set TMPDIR"
+            yield Finding("disk", f"{text}: {how}", "MISSING")
 
 
 def _storage() -> Iterator[Finding]:
     named = credentials_named()
     text = f"{', '.join(named)} set" if named else "no AWS_ variables; profiles or roles may do"
-    yield Finding("storage", text)
+    yield Finding("storage", f"{text}; `stylebatch doctor s3://bucket/folder` asks the store")
 
 
-def _server() -> Iterator[Finding]:
-    url = server_url()
+def examine_store(uri: str) -> Iterator[Finding]:
+    """Whether a store can be reached, read and written, and creates objects once; and its clock."""
+    store = Store()
     try:
-        check_server()
+        store.check_reachable(uri, uri)
+        yield Finding("store", f"{uri} can be reached")
+        start = time.monotonic()
+        store.check_writable(uri)
+        seconds = time.monotonic() - start
     except JobError as error:
-        yield Finding("server", str(error), is_well=False)
-    else:
-        yield Finding("server", f"{url} answers" if url else "none named: Prefect's embedded one")
+        yield Finding("store", str(error), "MISSING")
+        return
+    yield Finding("store", f"{uri} can be written, and creates an object once ({seconds:.2f} s)")
+    yield examine_skew(time.time() - _clock_of(store, uri), "the store's")
+
+
+def _clock_of(store: Store, uri: str) -> float:
+    """Seconds since 1970 by the clock of a store that can be written."""
+    probe = join_uri(uri, f".clock-check-{uuid.uuid4().hex}")
+    store.create_once(probe, b"")
+    try:
+        return store.head(probe).modified.timestamp()
+    finally:
+        store.delete(probe)
 
 
 _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
@@ -98,5 +131,5 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _memory,
     _disk,
     _storage,
-    _server,
+    examine_server,
 )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from stylecore.errors import JobError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
 _API_AUTH: Final = "PREFECT_API_AUTH_STRING"
+_SERVER_AUTH: Final = "PREFECT_SERVER_API_AUTH_STRING"
 _REFUSED: Final = (401, 403)
 _SERVER_TIMEOUT_S: Final = 5.0
 _BUSY_SERVER_TIMEOUT_S: Final = 30.0  # one that works for many others, or has just started
@@ -81,18 +85,56 @@ def check_server() -> None:
     if refused:
         raise JobError(
             f"PREFECT_API_URL={url}: the Prefect server does not let us in. Set {_API_AUTH} to "
-            "what it was started with as PREFECT_SERVER_API_AUTH_STRING."
+            f"what it was started with as {_SERVER_AUTH}."
         )
+
+
+def lets_anybody_in() -> bool:
+    """Whether the named server, which answers, does so without credentials."""
+    return not _refuses(server_url() or "", {})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """JSON values of an object, empty where that is not what was sent, and the Date header."""
+
+    values: Mapping[str, Any]
+    date: str | None
+
+
+def ask_server(path: str) -> ServerAnswer:
+    """Ask the named server, which lets us in, something of its API."""
+    url, credentials = server_url() or "", _credentials()
+    if _refuses(url, credentials):
+        credentials = _credentials_of_profile()
+    try:
+        with urllib.request.urlopen(  # noqa: S310  # check_server looked at the scheme
+            _question(url, path, credentials), timeout=_SERVER_TIMEOUT_S
+        ) as answer:
+            date, text = answer.headers.get("Date"), answer.read()
+        values = json.loads(text)
+    except (OSError, ValueError):
+        return ServerAnswer({}, None)
+    return ServerAnswer(values if isinstance(values, dict) else {}, date)
+
+
+def is_tracking_off() -> bool:
+    """Whether DO_NOT_TRACK keeps Prefect from sending usage data."""
+    return os.environ.get("DO_NOT_TRACK", "").lower() in {"1", "true", "yes"}
 
 
 def _refuses(url: str, credentials: Mapping[str, str]) -> bool:
     """Whether it wants other credentials; its ``/health`` is open to all, and would not tell."""
-    question = urllib.request.Request(f"{url.rstrip('/')}/admin/version", headers=dict(credentials))  # noqa: S310  # checked before
+    question = _question(url, "admin/version", credentials)
     try:
         with urllib.request.urlopen(question, timeout=_BUSY_SERVER_TIMEOUT_S):  # noqa: S310  # checked before
             return False
     except urllib.error.HTTPError as error:
         return error.code in _REFUSED  # else it answers, and Prefect may say what is wrong
+
+
+def _question(url: str, path: str, credentials: Mapping[str, str]) -> urllib.request.Request:
+    return urllib.request.Request(f"{url.rstrip('/')}/{path}", headers=dict(credentials))  # noqa: S310  # checked before
 
 
 def _credentials() -> dict[str, str]:
@@ -128,6 +170,24 @@ def prepare_prefect() -> None:
     for name in ("httpx", "prefect.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.raiseExceptions = wants_traceback()  # of logs that the server does not take
+    if not server_url():
+        _lock_embedded_server()
+
+
+def _lock_embedded_server() -> None:
+    """Have Prefect's embedded server want credentials that this process and its children know."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is None:  # a profile may name a server
+        auth = os.environ.get(_API_AUTH) or os.environ.get(_SERVER_AUTH) or new_auth_string()
+        os.environ.update({_API_AUTH: auth, _SERVER_AUTH: auth})
+        refresh_global_settings_context()
+
+
+def new_auth_string() -> str:
+    """What a Prefect server and its clients share: a name that says whose it is, and a secret."""
+    return f"stylebatch:{secrets.token_urlsafe(32)}"
 
 
 @contextmanager
@@ -173,10 +233,11 @@ def adopt_environment(environment: Mapping[str, str]) -> None:
 
 
 def is_answering(url: str) -> bool:
-    """Whether a server of the local stack answers with success."""
+    """Whether a server of the local stack answers with success, and to us."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    question = urllib.request.Request(url, headers=_credentials())  # noqa: S310  # our own
     try:
-        with direct.open(url, timeout=_SERVER_TIMEOUT_S):
+        with direct.open(question, timeout=_SERVER_TIMEOUT_S):
             return True
     except (OSError, ValueError):
         return False

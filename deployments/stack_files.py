@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deployments.environment import new_auth_string
 from stylecore.errors import JobError
 
 BUCKETS: Final = ("inbox", "outbox")
@@ -86,6 +87,7 @@ class Credentials:
     secret_key: str
     prefect_api_url: str
     prefect_ui_url: str
+    prefect_auth_string: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -96,7 +98,15 @@ class Credentials:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
+            **self.prefect_environment,
+        }
+
+    @property
+    def prefect_environment(self) -> dict[str, str]:
+        """What a process needs to reach the Prefect server alone."""
+        return {
             "PREFECT_API_URL": self.prefect_api_url,
+            "PREFECT_API_AUTH_STRING": self.prefect_auth_string,
         }
 
 
@@ -138,6 +148,7 @@ def write_credentials(folder: Path, ports: Ports) -> Credentials:
         secret_key=before.get("secret_key") or secrets.token_hex(20),
         prefect_api_url=f"{server}/api",
         prefect_ui_url=server,
+        prefect_auth_string=before.get("prefect_auth_string") or new_auth_string(),
     )
     write_secret(path, json.dumps(asdict(credentials), indent=2) + "\n")
     return credentials
@@ -148,7 +159,9 @@ def _read_keys(path: Path) -> dict[str, str]:
         return {}
     try:
         found: Any = json.loads(path.read_text("utf-8"))
-        return {name: str(found[name]) for name in ("access_key", "secret_key")}
+        keys = {name: str(found[name]) for name in ("access_key", "secret_key")}
+        # Stacks of earlier versions had none.
+        return {**keys, "prefect_auth_string": str(found.get("prefect_auth_string", ""))}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise JobError(f"{path}: cannot be read; remove it to have new keys made") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def seaweed(folder: Path, ports: Ports, credentials: Credentials, token: str) ->
     home = folder / "s3"
     write_secret(home / "s3.json", json.dumps(_identities(credentials)))
     write_secret(home / "notification.toml", _notification(ports, token))
+    write_secret(home / "security.toml", _security())
     command = [
         _find_weed(),
         "mini",
@@ -48,6 +50,7 @@ def seaweed(folder: Path, ports: Ports, credentials: Credentials, token: str) ->
         "-master.telemetry=false",
         "-webdav=false",
         "-admin.ui=false",
+        "-disableHttp",  # of master and filer: any page in a browser could empty buckets by it
         f"-s3.config={home / 's3.json'}",
         f"-bucket={','.join(BUCKETS)}",
         "-s3.autoCreateBucket=false",
@@ -75,6 +78,12 @@ def _identities(credentials: Credentials) -> dict[str, object]:
     return {"identities": [{"name": "stylebatch", "credentials": [keys], "actions": actions}]}
 
 
+def _security() -> str:
+    """Keys that the parts of SeaweedFS sign with, so that nobody gets past S3's credentials."""
+    parts = ("signing", "signing.read", "filer_signing", "filer_signing.read")
+    return "".join(f'[jwt.{part}]\nkey = "{secrets.token_hex(32)}"\n' for part in parts)
+
+
 def _notification(ports: Ports, token: str) -> str:
     """Sent at most once each: what gets lost, the scheduled sweep finds."""
     return (
@@ -91,8 +100,19 @@ def _notification(ports: Ports, token: str) -> str:
 
 
 def prefect_server(folder: Path, ports: Ports, credentials: Credentials) -> ChildSpec:
-    """The Prefect server with its dashboard and a database under the stack's folder."""
-    own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": credentials.prefect_api_url}
+    """The Prefect server with its dashboard and a database under the stack's folder.
+
+    Who may call it can run programs as this user, and a page of any site could, from a browser on
+    this machine: it wants credentials, and tells browsers to let its own pages in only.
+    """
+    own = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        **credentials.prefect_environment,
+        "PREFECT_SERVER_API_AUTH_STRING": credentials.prefect_auth_string,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+            f"http://{host}:{ports.prefect}" for host in ("127.0.0.1", "localhost")
+        ),
+    }
     command = [sys.executable, "-m", "prefect", "server", "start"]
     where = ["--host", "127.0.0.1", "--port", str(ports.prefect)]
     environment = stack_environment({**_PREFECT, **own})
@@ -115,7 +135,7 @@ def receiver(
     own = {
         "PREFECT_HOME": str(folder / "prefect"),
         **_PREFECT,
-        "PREFECT_API_URL": credentials.prefect_api_url,
+        **credentials.prefect_environment,
         EVENT_TOKEN: token,
     }
     command = [sys.executable, "-m", "deployments", "receive", "--inbox", inbox_uri]

@@ -124,7 +124,7 @@ def _is_writable() -> bool:
 
 def _tell(folder: Path, ports: Ports, credentials: Credentials) -> None:
     say(f"S3 server      {credentials.endpoint_url}  buckets {', '.join(BUCKETS)}")
-    say(f"dashboard      {credentials.prefect_ui_url}")
+    say(f"dashboard      {credentials.prefect_ui_url}  asks for prefect_auth_string, see below")
     say(f"notifications  http://127.0.0.1:{ports.receiver}/events")
     say(f"credentials    {folder / 'credentials.json'}")
     say(f"logs           {folder / 'logs'}")

@@ -14,9 +14,10 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from stylecore.batch.ledger import RunLedger
-from stylecore.batch.report import EXPLANATIONS, PictureCard, show_text
+from stylecore.batch.report import EXPLANATIONS, PictureCard
 from stylecore.batch.store import LINK_DAYS, Store
 from tasks.closing import Summary
+from tasks.markdown import plain
 from tasks.progress import BOARD, Tally
 from tasks.reporting import Closing
 from tasks.server_calls import ProgressBar, shown_if_possible
@@ -105,7 +106,7 @@ def _publish_summary(ledger: RunLedger, closing: Closing, note: str) -> None:
 def report_line(store: Store, report_uri: str) -> str:
     """Where a report is, and a link for a browser if it can get there, as Markdown."""
     link = store.web_link(report_uri)
-    return f"`{report_uri}`" + (f", [open it]({link}) within {LINK_DAYS} days" if link else "")
+    return plain(report_uri) + (f", [open it]({link}) within {LINK_DAYS} days" if link else "")
 
 
 def shard_table(ledger: RunLedger) -> list[dict[str, Any]]:
@@ -160,12 +161,11 @@ def _facts(ledger: RunLedger, summary: Summary, note: str) -> list[str]:
 
 def _picture_line(card: PictureCard, *, shows_painting: bool) -> str:
     """One row of thumbnails; a painting is shown once, since the bytes are few."""
-    name = str(show_text(card.row_id)).replace("|", "/")
     painting = _image("painting", card.style_thumbnail) if shows_painting else ""
     style = f"{painting} {card.style}".lstrip()
     content = _image("photograph", card.content_thumbnail)
     result = _image("picture", card.result_thumbnail)
-    return f"| {content} | {style} | {result} | {name} |\n"
+    return f"| {content} | {style} | {result} | {plain(card.row_id)} |\n"
 
 
 def _image(what: str, data: bytes) -> str:

@@ -22,6 +22,7 @@ from stylecore.batch.inbox import UploadsJob, check_uploads_job
 from stylecore.batch.uris import join_uri
 from tasks.closing import read_summary
 from tasks.engines import Place
+from tasks.markdown import plain
 from tasks.publish import report_line
 from tasks.retrying import is_worth_a_retry
 from tasks.run_shards import run_shards
@@ -153,16 +154,12 @@ def summary_lines(sweep: Sweep) -> list[str]:
         reports = [join_uri(uri, "report.html") for uri in sweep.run_uris]
         lines += ["", *(f"- {report_line(store(), uri)}" for uri in reports)]
     if sweep.problems:
-        lines += ["", *(f"- **not finished** {problem}" for problem in sweep.problems)]
+        lines += ["", *(f"- **not finished** {plain(problem)}" for problem in sweep.problems)]
     waiting = list(sweep.found["waiting"].items())[:_REASONS_SHOWN]
     if waiting:
         lines += ["", "| style | photographs waiting | for |", "|---|---|---|"]
-        lines += [f"| {_cell(name)} | {count} | {_cell(why)} |" for name, (count, why) in waiting]
+        lines += [f"| {plain(name)} | {count} | {plain(why)} |" for name, (count, why) in waiting]
     if sweep.found["ignored"]:
-        names = ", ".join(f"`{_cell(name)}`" for name in sweep.found["ignored"])
+        names = ", ".join(plain(name) for name in sweep.found["ignored"])
         lines += ["", f"Neither style nor photograph of one: {names}"]
     return lines
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")[:300]

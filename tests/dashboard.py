@@ -25,12 +25,15 @@ class Dashboard:
     screenshots: Path | None
 
     @classmethod
-    def open(cls, browser: Browser, url: str, screenshots: Path | None) -> Dashboard:
-        """The first page."""
+    def open(cls, browser: Browser, url: str, auth: str, screenshots: Path | None) -> Dashboard:
+        """The first page, after what it asks for was given."""
         width, height = _SIZE_PX
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(TIMEOUT_MS)
         page.goto(url)
+        page.get_by_placeholder("admin:pass").fill(auth)
+        page.get_by_role("button", name="Login").click()
+        page.wait_for_url("**/dashboard**")
         return cls(page, url, screenshots)
 
     def keep(self, name: str) -> None:

@@ -45,6 +45,12 @@ class LocalStack:
         found: dict[str, str] = json.loads((self.folder / "credentials.json").read_text())
         return found
 
+    @property
+    def api_url(self) -> str:
+        """Of the Prefect server, with what it asks for."""
+        keys = self.credentials
+        return keys["prefect_api_url"].replace("://", f"://{keys['prefect_auth_string']}@")
+
     def client(self) -> s3fs.S3FileSystem:
         """A way to the buckets, from the credentials file."""
         keys = self.credentials

@@ -31,8 +31,9 @@ def dashboard(
     stack: LocalStack, browser: Browser, request: pytest.FixtureRequest
 ) -> Iterator[Dashboard]:
     folder = request.config.getoption("--screenshots", default=None)
-    url = stack.credentials["prefect_ui_url"]
-    dashboard = Dashboard.open(browser, url, Path(folder) if folder else None)
+    keys, screenshots = stack.credentials, Path(folder) if folder else None
+    url, auth = keys["prefect_ui_url"], keys["prefect_auth_string"]
+    dashboard = Dashboard.open(browser, url, auth, screenshots)
     yield dashboard
     dashboard.keep(f"last of {request.node.name}")
 

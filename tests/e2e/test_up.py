@@ -66,7 +66,8 @@ def test_an_uploaded_photograph_becomes_a_picture_with_an_outcome(stack: LocalSt
 def test_the_screen_names_addresses_and_the_credentials_are_private(stack: LocalStack) -> None:
     keys = stack.credentials
     assert keys.keys() == {
-        "endpoint_url", "access_key", "secret_key", "prefect_api_url", "prefect_ui_url"
+        "endpoint_url", "access_key", "secret_key", "prefect_api_url", "prefect_ui_url",
+        "prefect_auth_string",
     }  # fmt: skip
     assert (stack.folder / "credentials.json").stat().st_mode & 0o777 == 0o600
     assert keys["secret_key"] not in stack.said()
@@ -78,7 +79,7 @@ def test_the_screen_names_addresses_and_the_credentials_are_private(stack: Local
 
 
 def test_the_server_has_limits_for_gpus_only_and_marks_dead_runs(stack: LocalStack) -> None:
-    url = stack.credentials["prefect_api_url"]
+    url = stack.api_url
     assert registrations.limits(url).keys() == ({limit_name()} if num_gpus() else set())
     assert registrations.automations(url) == {
         "stylebatch: a dead run is marked as crashed",
