@@ -23,14 +23,14 @@ POISON = """
 import ctypes
 import stylecore.images.codec as codec
 
-decode = codec.decode_image
+decoded = codec.decoded
 
-def decode_image(data, uri, limits):
+def poisoned(data, uri, limits):
     if uri.endswith("/in/photo04.jpg"):
         ctypes.string_at(0)
-    return decode(data, uri, limits)
+    return decoded(data, uri, limits)
 
-codec.decode_image = decode_image
+codec.decoded = poisoned
 """
 LITTLE_MEMORY = """
 import resource, sys

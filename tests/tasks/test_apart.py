@@ -24,6 +24,8 @@ from tasks.progress import Tally
 from tasks.shard_work import ShardRequest, work_through_shard
 from tasks.stopping import stop_flag
 
+slow = pytest.mark.slow  # each starts processes
+
 POISON = """
 import os, signal, sys
 import stylecore.images.codec as codec
@@ -31,12 +33,12 @@ import stylecore.images.codec as codec
 def act(pid):
     {act}
 
-decode = codec.decode_image
-def decode_image(data, uri, limits):
+decoded = codec.decoded
+def poisoned(data, uri, limits):
     if "photo02" in uri and "/in/" in uri:
         act(os.getpid())
-    return decode(data, uri, limits)
-codec.decode_image = decode_image
+    return decoded(data, uri, limits)
+codec.decoded = poisoned
 """
 WORKER = """
 import sys
@@ -101,9 +103,11 @@ def test_a_shard_whose_worker_died_is_made_apart_and_comes_out_the_same(
     ("act", "code", "words"),
     [
         ("os.kill(pid, signal.SIGSEGV)", "crashed", "ended by SIGSEGV"),
-        ("os.abort()", "crashed", "ended by SIGABRT"),
-        ("os._exit(3)", "crashed", "exit code 3"),
-        ("os.kill(pid, signal.SIGKILL)", "out_of_memory", "where memory runs out"),
+        pytest.param("os.abort()", "crashed", "ended by SIGABRT", marks=slow),
+        pytest.param("os._exit(3)", "crashed", "exit code 3", marks=slow),
+        pytest.param(
+            "os.kill(pid, signal.SIGKILL)", "out_of_memory", "where memory runs out", marks=slow
+        ),
     ],
 )
 def test_the_row_that_ends_the_process_is_set_aside_and_the_others_are_made(
@@ -120,6 +124,7 @@ def test_the_row_that_ends_the_process_is_set_aside_and_the_others_are_made(
     assert words in bucket.results()[2]["error_message"]
 
 
+@slow
 def test_a_row_that_was_set_aside_is_tried_again_apart(
     bucket: LocalBucket, dead: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +137,7 @@ def test_a_row_that_was_set_aside_is_tried_again_apart(
     assert [row["status"] for row in bucket.results() if row["attempt"] == 3] == ["made"]
 
 
+@slow
 def test_a_crash_does_not_pass_by_itself(
     bucket: LocalBucket, dead: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +146,7 @@ def test_a_crash_does_not_pass_by_itself(
     assert work(dead, retry="passing") == Tally(made=4, failed=1, failed_by_code={"crashed": 1})
 
 
+@slow
 def test_somebody_who_ends_the_other_process_sets_no_row_aside(
     bucket: LocalBucket, dead: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +172,7 @@ def wait_until(is_so: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+@slow
 def test_a_stop_ends_the_other_process_and_leaves_the_shard(
     bucket: LocalBucket, dead: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +193,7 @@ def test_a_stop_ends_the_other_process_and_leaves_the_shard(
     assert holder_of(dead, 0) is None
 
 
+@slow
 def test_the_other_process_ends_with_the_one_that_started_it(
     bucket: LocalBucket, dead: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
