@@ -124,6 +124,6 @@ def test_a_shard_whose_results_cannot_be_written_stays_to_be_done(
     assert_all_made(place, place.run())
     seen(
         "the store answers 500 to every PUT of results",
-        "tried again for a minute, then exit code 1; started again no picture is made twice",
+        "its shards stay to be done, exit code 1; started again no picture is made twice",
         f"{seconds:.0f} s; {before} pictures before",
     )
