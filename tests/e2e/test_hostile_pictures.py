@@ -83,6 +83,7 @@ def test_hostile_names_are_refused_and_odd_ones_made(workplace: Workplace, seen:
     )
 
 
+@pytest.mark.timeout(1800)
 def test_large_pictures_together_take_no_more_memory_than_one(
     workplace: Workplace, tmp_path: Path, seen: See
 ) -> None:

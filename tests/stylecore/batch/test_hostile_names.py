@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from stylecore.batch.faults import job_errors
 from stylecore.batch.fingerprint import name_styles, output_name, style_folder
+from stylecore.batch.ledger import open_ledger
+from stylecore.batch.store import Store
 from stylecore.batch.uris import AllowList, check_folder, check_uri, join_uri, without_secrets
 from stylecore.errors import BadKeyError, JobError, NotAllowedError, RowError
 
@@ -112,3 +114,21 @@ def test_a_link_out_of_an_allowed_folder_is_not_followed(tmp_path: Path) -> None
     for name in ("file.jpg", "folder/secret.jpg", "folder/absent.jpg"):
         with pytest.raises(NotAllowedError):
             allowed.check(f"{inside}/{name}")
+
+
+@pytest.mark.parametrize(
+    "run_uri",
+    [
+        f"https://user:{SECRET}@host/out/runs/0123",
+        f"s3://user:{SECRET}@outbox/runs/0123",
+        "s3://outbox/runs/0123\x1b[2J",
+        "simplecache::s3://outbox/runs/0123",
+        "/srv/out/runs/..\n/0123",
+        "s3://outbox/\x1b[2J",
+    ],
+)
+def test_a_hostile_uri_of_a_run_is_refused_in_one_line_without_its_secret(run_uri: str) -> None:
+    with pytest.raises(JobError) as caught:
+        open_ledger(Store(), run_uri)
+    assert str(caught.value).isprintable()
+    assert SECRET not in str(caught.value)
