@@ -38,10 +38,10 @@ test: $(STAMP) ## run the tests that need no GPU and little time
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: $(STAMP) programs $(EXTRAS_STAMP) ## run every test, after installing what they need
-	$(BIN)/pytest $(WITHOUT_GPU)
+	$(BIN)/pytest $(WITHOUT_GPU) --fuzz-inputs 100000
 
 reliability: $(STAMP) programs $(EXTRAS_STAMP) ## provoke every fault, and renew the table of docs/reliability.md
-	$(BIN)/pytest -m reliability --reliability docs/reliability.md
+	$(BIN)/pytest -m reliability --fuzz-inputs 100000 --reliability docs/reliability.md
 
 programs:
 	@test -z "$(MISSING)" || { echo "Installing $(MISSING)" && $(APT) update -qq && \

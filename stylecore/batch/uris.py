@@ -152,8 +152,7 @@ def without_secrets(uri: str) -> str:
     start, separator, rest = uri.partition("://")
     if not separator or rest.startswith("/"):
         return uri
-    scheme = start.rpartition("::")[2].lower()
-    is_store = scheme in ("s3", "s3a")
+    is_store = start.lower() in ("s3", "s3a")
     if not (is_store and _is_bucket(rest.partition("/")[0])) and "@" in rest:
         rest = f"***@{rest.rpartition('@')[2]}"
     if not is_store and "?" in rest:

@@ -166,9 +166,8 @@ def test_no_code_in_a_pickle_ever_runs(kind: str, tmp_path: Path, seen: See) -> 
 def test_a_small_file_that_announces_gigabytes_takes_no_memory(
     name: str, make: Callable[[], bytes], seen: See
 ) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURE], input=data, check=True, capture_output=True
-    )
+    data, command = make(), [sys.executable, "-c", MEASURE]
+    run = subprocess.run(command, input=data, check=True, capture_output=True)
     refused, megabytes = run.stdout.split()
     assert refused == b"2"
     assert float(megabytes) < 100
