@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 import psutil
@@ -58,13 +59,15 @@ class Account:
     leftovers: int = 0
     repeated: int = 0
     repeated_elsewhere: int = 0
+    unwritten_s: list[float] = field(default_factory=list)  # since the last picture, by kill
 
     def text(self) -> str:
         """The numbers in a sentence."""
         return (
             f"{self.inside} of {self.kills.total()} kills inside a shard; of {self.planned} rows "
             f"{self.lost} lost, {self.doubled} doubled, {self.broken} broken, {self.failed} failed,"
-            f" {self.repeated} made again"
+            f" {self.repeated} written again; a kill costs {median(self.unwritten_s or [0]):.1f} s "
+            f"of work (median; most {max(self.unwritten_s, default=0):.1f} s)"
         )
 
 
@@ -102,6 +105,7 @@ class Story:
         """Whether the process was still at work when it was killed."""
         before = len(self._claims())
         with self._started(victim) as process:
+            started = time.time()
             # Most kills are to land in a shard, some while the run starts or is planned.
             if self._dice.random() < 0.85:
                 _wait(lambda: len(self._claims()) > before or self._is_over(process))
@@ -112,7 +116,10 @@ class Story:
                 return False
             shards = self._shards_at_work()
             _kill(process, with_children=victim != "worker")
+            unwritten_s = time.time() - max(self._last_written(), started)
         self._in_flight |= shards
+        if shards and victim != "worker":
+            account.unwritten_s.append(unwritten_s)
         account.kills[victim] += 1
         account.inside += bool(shards)
         return True
@@ -148,13 +155,21 @@ class Story:
         return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")[:2]])
 
     def _shards_at_work(self) -> set[int]:
-        """Shards whose last claim is held, and that have no results."""
+        """Shards without results, of which somebody who lives has the last claim."""
         held: dict[int, bool] = {}
         for path in self._claims():
             record = ClaimRecord.model_validate_json(path.read_text())
-            held[int(path.name.partition(".")[0])] = not record.is_released
+            is_held = not (record.is_released or record.process.is_dead())
+            held[int(path.name.partition(".")[0])] = is_held
         done = {int(path.stem) for path in self.bucket.output.glob("runs/*/results/*")}
         return {shard for shard, is_held in held.items() if is_held} - done
+
+    def _last_written(self) -> float:
+        """When the last picture or results were written, in seconds since 1970."""
+        results = self.bucket.output.glob("runs/*/results/*")
+        return max(
+            (path.stat().st_mtime for path in (*self.bucket.pictures(), *results)), default=0
+        )
 
     def _finish(self) -> None:
         with self._started("flow") as process:
