@@ -109,7 +109,7 @@ def _close_shard(ledger: RunLedger, book: ShardBook, claim: Claim) -> Tally | No
 def _shard_to_do(ledger: RunLedger, request: ShardRequest) -> Shard | None:
     if request.retry != "no":
         return ledger.read_failed_rows(request.number, RETRIED[request.retry])
-    return None if ledger.outcomes_of(request.number) else ledger.read_shard(request.number)
+    return None if ledger.has_results(request.number) else ledger.read_shard(request.number)
 
 
 def _make_rows(
