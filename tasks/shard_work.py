@@ -77,7 +77,7 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
         claim = store.bridge(lambda: ends.enter_context(claim_shard(ledger, request.number)))
         if claim is None:
             return None
-        before = store.bridge(lambda: ledger.outcomes_of(request.number))
+        before = store.bridge(lambda: _outcomes_before(ledger, request.number))
         shard = store.bridge(lambda: _shard_to_do(ledger, request, bool(before)))
         if shard is None:
             return tally_outcomes(before)
@@ -89,6 +89,11 @@ def work_through_shard(ledger: RunLedger, request: ShardRequest, attempt: int = 
             if leave.was_asked_for():
                 raise
         return store.bridge(lambda: work.close(claim))
+
+
+def _outcomes_before(ledger: RunLedger, number: int) -> list[Outcome]:
+    # Most shards have none, and a listing of all results for each would be quadratic.
+    return ledger.outcomes_of(number) if ledger.has_results(number) else []
 
 
 def is_suspect(claim: Claim, before: Iterable[Outcome]) -> bool:

@@ -58,7 +58,7 @@ class SharedJob:
 
         Args:
             name: of the machine.
-            clock: how much its clock is ahead, such as ``-1d``.
+            clock: how much its clock is ahead, such as ``+1d``.
             habits: more of ``odd_stylebatch.py``.
         """
         always = {"machine": name, "salt": name, "log": str(self.log)}
@@ -138,7 +138,8 @@ def wrong_clock(ahead: str) -> dict[str, str]:
     """The environment of a process whose clock is wrong; files keep their true times.
 
     Args:
-        ahead: as ``faketime`` has it, such as ``+1h`` or ``-1d``; nothing is a right clock.
+        ahead: as ``faketime`` has it, such as ``+1d``; nothing is a right clock. One that is behind
+            would start before the machine did, by the clock that waits go by.
     """
     if not ahead:
         return {}
@@ -148,6 +149,5 @@ def wrong_clock(ahead: str) -> dict[str, str]:
     return {
         "LD_PRELOAD": found[0],
         "FAKETIME": ahead,
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }

@@ -19,13 +19,13 @@ import sys
 import time
 from typing import Any
 
-import tasks.shard_work
 from deployments.cli import main
 from stylecore.batch import processes
 from stylecore.batch.store import Store
+from stylecore.images import codec  # not from tasks: they bring Prefect before it is prepared
 
 _write_bytes, _create_once = Store.write_bytes, Store.create_once
-_encode_image = tasks.shard_work.encode_image
+_encode_image = codec.encode_image
 _pictures = itertools.count()
 HABITS: dict[str, Any] = json.loads(sys.argv.pop(1))
 
@@ -81,7 +81,7 @@ def _encode_with_salt(*arguments: Any) -> bytes:
 
 if __name__ == "__main__":
     Store.write_bytes, Store.create_once = _write_slowly, _create_slowly  # type: ignore[method-assign]
-    tasks.shard_work.encode_image = _encode_with_salt
+    codec.encode_image = _encode_with_salt
     if "machine" in HABITS:
         processes._machine = lambda: HABITS["machine"]
         socket.gethostname = lambda: HABITS["machine"]

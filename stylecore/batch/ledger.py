@@ -53,10 +53,7 @@ _LOCAL_CLOCK_TICK_S: Final = 0.02
 
 
 class PlannedStyle(FrozenModel):
-    """A style as planned; ``digest`` is null where rows bring their own paintings.
-
-    ``masks`` are as in ``Style``.
-    """
+    """A style as planned; ``digest`` is null where rows bring their own; masks as in ``Style``."""
 
     name: str
     uris: tuple[str, ...]
@@ -218,6 +215,10 @@ class RunLedger:
                 found.setdefault(int(name[1]), []).append((int(name[2] or 0), info.uri))
         return {number: [uri for _, uri in sorted(found[number])] for number in sorted(found)}
 
+    def has_results(self, number: int) -> bool:
+        """Whether a shard is done: one question, however many shards the run has."""
+        return self.store.exists(self.uri("results", f"{number:05d}.parquet"))
+
     def pending_shards(self) -> list[int]:
         """Numbers of the shards without results, in order."""
         done = self.result_files()
@@ -233,9 +234,8 @@ class RunLedger:
             raise AssertionError(f"shard {shard.number}: {len(outcomes)} of {len(shard.rows)} rows")
         suffix = f".retry{shard.attempt - 1}" if shard.attempt > 1 else ""
         uri = self.uri("results", f"{shard.number:05d}{suffix}.parquet")
-        return self.store.create_once(
-            uri, encode_table(outcomes_to_table(outcomes, shard.extra_schema))
-        )
+        table = outcomes_to_table(outcomes, shard.extra_schema)
+        return self.store.create_once(uri, encode_table(table))
 
     def outcomes_of(self, number: int, files: Sequence[str] | None = None) -> list[Outcome]:
         """The latest outcome of every row of a shard; the one way to read results."""
@@ -295,6 +295,5 @@ def utc_now() -> datetime:
 
 def _planned_row(line: dict[str, Any], extra_names: list[str]) -> PlannedRow:
     own = {name: line[name] for name in _ROW_FIELDS}
-    # Plans of before there were masks have no such column.
-    masks = tuple(line.get("mask_uris") or ())
+    masks = tuple(line.get("mask_uris") or ())  # plans of before there were masks have none
     return PlannedRow(**own, mask_uris=masks, extra={name: line[name] for name in extra_names})

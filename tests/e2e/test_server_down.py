@@ -157,7 +157,7 @@ def test_the_embedded_server_may_die_too(tmp_path: Path, seen: See) -> None:
 def test_a_run_that_is_killed_while_the_server_is_away_goes_on(
     night: Night, server: PrefectServer, seen: See
 ) -> None:
-    with night.running(until=2) as run:
+    with night.running(until=2, seconds=10.0) as run:
         server.kill()
         time.sleep(2)
         run.process.kill()

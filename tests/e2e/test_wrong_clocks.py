@@ -33,7 +33,7 @@ def add_photograph(job: SharedJob, number: int) -> None:
     Path(job.place, "in", f"new{number}.jpg").write_bytes(data)
 
 
-@pytest.mark.parametrize(("a_ahead", "b_ahead"), [("+1d", "-1d"), ("-1h", "+1h")])
+@pytest.mark.parametrize(("a_ahead", "b_ahead"), [("+1d", ""), ("+1h", "+1d")])
 def test_claims_and_skipping_go_by_the_clock_of_the_store(
     job: SharedJob, seen: See, a_ahead: str, b_ahead: str
 ) -> None:
@@ -48,13 +48,14 @@ def test_claims_and_skipping_go_by_the_clock_of_the_store(
         lines.append(job.stylebatch(*job.words, clock=clock).lines[0])
     assert lines == [f"made 1, skipped {PHOTOGRAPHS + n}, failed 0" for n in (0, 1)]
     seen(
-        f"the clocks of two machines are wrong by {a_ahead} and {b_ahead}, and one is killed",
+        f"the clocks of two machines are ahead by {a_ahead} and {b_ahead or 'nothing'}, and the "
+        "first is killed",
         "its shard is taken over as ever; what is there is skipped, what is new is made",
         f"then {lines[0]}; {lines[1]}",
     )
 
 
-@pytest.mark.parametrize("ahead", ["+1h", "-1d"])
+@pytest.mark.parametrize("ahead", ["+1h", "+1d"])
 def test_s3_refuses_a_wrong_clock_and_the_sentence_says_so(
     s3_environment: S3Server, prefect_url: str, tmp_path: Path, seen: See, ahead: str
 ) -> None:
