@@ -81,7 +81,8 @@ def test_a_photograph_before_its_style_waits_and_is_reported(
     assert (state.is_completed(), state.message) == (True, "made 0, waiting 2")
     artifact = Artifact.get(f"uploads-{digest_of([job.inbox_uri, job.output_uri])[:16]}")
     assert artifact is not None
-    assert "| wave | 2 | there is no painting yet: upload styles/wave.jpg |" in str(artifact.data)
+    waits = "| `wave` | 2 | `there is no painting yet: upload styles/wave.jpg` |"
+    assert waits in str(artifact.data)
     place.put_style("wave")
     assert sweep(job).message == "made 2"
 

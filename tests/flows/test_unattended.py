@@ -17,7 +17,7 @@ from stub_stylizers import Invert
 from flows.retry_run import retry_run
 from flows.stylize_manifest import stylize_manifest
 from stylecore.config import StylizeJob
-from stylecore.errors import OutOfMemoryError
+from stylecore.errors import DeadlineError
 from stylecore.stylizer import Content, Stylized
 
 pytestmark = pytest.mark.flow
@@ -27,13 +27,13 @@ def run(job: StylizeJob, **parameters: Any) -> State[dict[str, Any]]:
     return stylize_manifest(job, **parameters, return_state=True)
 
 
-def short_of_memory(invert: Invert, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_of_time(invert: Invert, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every picture fail for a reason that may pass."""
 
     def stylize(contents: Iterable[Content]) -> Iterator[Stylized]:
         for content in contents:
             invert.stylized.append(content.key)
-            yield Stylized(content.key, None, error=OutOfMemoryError("", "no memory"))
+            yield Stylized(content.key, None, error=DeadlineError("", "no time"))
 
     monkeypatch.setattr(invert, "stylize", stylize)
 
@@ -97,10 +97,10 @@ def test_a_night_tries_rows_again_that_failed_for_a_passing_reason_three_times_i
     bucket.fill(2)
     (bucket.photographs / "photo01.jpg").write_bytes(b"")
     job = bucket.job()
-    short_of_memory(invert, monkeypatch)
+    short_of_time(invert, monkeypatch)
     for _ in range(5):
         assert run(job, retry_passing=True).message == "made 0, skipped 0, failed 2"
-    tried = [("0", number, "out_of_memory") for number in (1, 2, 3)]
+    tried = [("0", number, "deadline") for number in (1, 2, 3)]
     assert attempts(bucket) == [tried[0], ("1", 1, "empty"), *tried[1:]]
     assert run(job).message == "made 0, skipped 0, failed 2"
     assert len(attempts(bucket)) == 4
@@ -117,7 +117,7 @@ def test_a_row_whose_reason_has_passed_is_made_the_next_night_and_others_can_sti
     broken.write_bytes(b"")
     job = bucket.job(manifest_uri=str(bucket.manifest(*rows)))
     with monkeypatch.context() as patch:
-        short_of_memory(invert, patch)
+        short_of_time(invert, patch)
         run(job)
     assert run(job, retry_passing=True).message == "made 1, skipped 0, failed 1"
     broken.write_bytes(whole)
