@@ -22,6 +22,9 @@ from tasks.progress import BOARD, Tally
 from tasks.reporting import Closing
 from tasks.server_calls import ProgressBar, shown_if_possible
 
+_LOG_EVERY_S: Final = (
+    60.0  # where no row is done: a night of slow pictures is not thousands of lines
+)
 _PUBLISH_EVERY_S: Final = 4.0  # and whoever publishes does so every five seconds
 _MARKDOWN_BYTES: Final = 90_000
 _SHARDS_SHOWN: Final = 500
@@ -40,7 +43,8 @@ class ProgressPublisher:
         self._ledger = ledger
         self._todo = todo
         self._started = time.monotonic()
-        self._published = self._started
+        self._published = self._logged_at = self._started
+        self._logged = 0  # rows done that the log has told of
         self._bar = ProgressBar(f"progress-{ledger.run_id}{part}")
         BOARD.forget(ledger.run_uri)
         self._bar.show(0.0, self.text(Tally()))
@@ -54,7 +58,10 @@ class ProgressPublisher:
         text = "; ".join(filter(None, (self.text(tally), note)))
         percent = 100.0 * tally.done / self._todo if self._todo else 100.0
         self._bar.show(percent, text)
-        get_run_logger().info(text)
+        has_news = tally.done != self._logged or self._published - self._logged_at > _LOG_EVERY_S
+        if has_news or is_last:
+            self._logged, self._logged_at = tally.done, self._published
+            get_run_logger().info(text)
 
     def text(self, tally: Tally) -> str:
         """n/N, failed, skipped, images per second and time left, in one line."""

@@ -1,5 +1,9 @@
 """What the dashboard is told, as text: durations, progress, the summary and its bound."""
 
+import logging
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 from local_jobs import LocalBucket
 from stub_stylizers import Invert
@@ -9,7 +13,8 @@ from stylecore.batch.report import PictureCard
 from stylecore.batch.store import Store
 from tasks.markdown import plain
 from tasks.preparing import prepare_run
-from tasks.publish import duration, shard_table, summary_markdown
+from tasks.progress import BOARD, Tally
+from tasks.publish import ProgressPublisher, duration, shard_table, summary_markdown
 from tasks.reporting import Closing, close_ledger
 from tasks.shard_work import ShardRequest, work_through_shard
 
@@ -62,3 +67,23 @@ def test_the_summary_stays_below_100_kb_and_cuts_whole_lines(ledger: RunLedger) 
     text = summary_markdown(ledger, Closing(summary, [card] * 40))
     assert 60_000 < len(text.encode()) < 100_000
     assert text.endswith("| `a\\u007cb` |\n")
+
+
+def test_the_log_tells_of_rows_that_were_done_and_else_only_each_minute(
+    ledger: RunLedger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("tasks.publish.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("tasks.publish.get_run_logger", lambda: logging.getLogger("told"))
+    monkeypatch.setattr("tasks.publish.ProgressBar", Mock())
+    caplog.set_level(logging.INFO, "told")
+    publisher = ProgressPublisher(ledger, 6)
+    for second in range(0, 130, 5):
+        now[0] = 1000.0 + second
+        if second == 20:
+            BOARD.post(ledger.run_uri, 0, Tally(made=2))
+        publisher.publish()
+    told = [message.partition(";")[0] for message in caplog.messages]
+    assert told == ["2/6: made 2, skipped 0, failed 0"] * 2  # when it was done, a minute later
+    publisher.publish(is_last=True)
+    assert len(caplog.messages) == 3
