@@ -231,7 +231,10 @@ def main() -> None:
     """Entry point: errors become sentences and exit codes, never tracebacks."""
     # Whoever ends us politely gets the same care as Ctrl-C, and no server is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    end_process(_exit_code())
+    code = _exit_code()
+    for number in (signal.SIGINT, signal.SIGTERM):  # what is left takes seconds, and has an end
+        signal.signal(number, signal.SIG_IGN)
+    end_process(code)
 
 
 def _exit_code() -> int:

@@ -6,7 +6,6 @@ import platform
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Final
@@ -18,7 +17,7 @@ from deployments.findings import Finding
 from stylecore.batch.estimate import PixelWork, stylizer_memory_bytes
 from stylecore.batch.faults import job_errors
 from stylecore.batch.store import Store
-from stylecore.batch.uris import check_folder, join_uri
+from stylecore.batch.uris import check_folder
 from stylecore.errors import JobError
 
 _SIDES_PX: Final = (256, 512, 1024, 2048)
@@ -111,17 +110,7 @@ def examine_store(uri: str) -> Iterator[Finding]:
         yield Finding("store", str(error), "MISSING")
         return
     yield Finding("store", f"{uri} can be written, and creates an object once ({seconds:.2f} s)")
-    yield examine_skew(time.time() - _clock_of(store, uri), "the store's")
-
-
-def _clock_of(store: Store, uri: str) -> float:
-    """Seconds since 1970 by the clock of a store that can be written."""
-    probe = join_uri(uri, f".clock-check-{uuid.uuid4().hex}")
-    store.create_once(probe, b"")
-    try:
-        return store.head(probe).modified.timestamp()
-    finally:
-        store.delete(probe)
+    yield examine_skew(time.time() - store.time_at(uri).timestamp(), "the store's")
 
 
 _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (

@@ -58,6 +58,18 @@ class RowError(StylebatchError):
         self.reason = printable(reason)
         super().__init__(f"{self.uri}: {self.reason}" if uri else self.reason)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross to another process, whatever arguments the subclass takes."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(
+    kind: type[RowError], arguments: tuple[object, ...], values: dict[str, object]
+) -> RowError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(values)
+    return error
+
 
 class BadRequestError(RowError):
     """Trying again will not help."""

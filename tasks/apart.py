@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from stylecore.batch.outcome import Outcome
 from stylecore.errors import CrashedError, OutOfMemoryError, RowError, RunStoppedError
+from stylecore.printable import printable
 from tasks.leaving import Leave
 from tasks.shard_book import ShardBook
 
@@ -80,17 +81,19 @@ class _RowProcess:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "tasks.row_process", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "tasks.row_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the one that was started by a person
             )
-        self._connection.send((request, book.shard))
+        self._task = (request, book.shard)
 
     def __enter__(self) -> Self:
         try:
+            with suppress(ConnectionError):
+                self._connection.send(self._task)
             if self._receive() is None:
                 raise RuntimeError(f"the process for rows did not start: {self._last_words()}")
         except BaseException:
@@ -145,4 +148,5 @@ class _RowProcess:
 
     def _last_words(self) -> str:
         self._output.seek(0)
-        return self._output.read().decode(errors="replace")[-_LOGGED_CHARS:].strip()
+        words = self._output.read().decode(errors="replace")[-_LOGGED_CHARS:]
+        return printable(words.strip(), keeps_lines=True)

@@ -100,8 +100,7 @@ class _Running:
             if self._engine.is_elsewhere:
                 self._post(group, Tally.of(result))
             return busy
-        error = future.result(raise_on_failure=False)
-        if isinstance(error, StoreAwayError):
+        if isinstance(error := _error_of(future), StoreAwayError):
             raise error
         if future.state.is_failed() or future.state.is_crashed():
             get_run_logger().error("shards left to do: %s", future.state.message)
@@ -120,6 +119,14 @@ class _Running:
 
     def _post(self, group: _Group, tally: Tally) -> None:
         BOARD.post(self._ledger.run_uri, group[0], tally)
+
+
+def _error_of(future: PrefectFuture[Any]) -> object:
+    """What a task run raised; a cluster raises by itself where it lost the worker."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as error:
+        return error
 
 
 def group_shards(ledger: RunLedger, numbers: Iterable[int]) -> Iterator[list[int]]:

@@ -94,7 +94,8 @@ class StoreWatch:
         except JobError as error:
             self._count_time(error)
             return False
-        self._away_since = None
+        with self._lock:
+            self._away_since = None
         return True
 
     def _count_time(self, error: JobError) -> None:

@@ -17,8 +17,10 @@ from typing import Final
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.uris import join_uri
 from stylecore.errors import (
+    ImageDecodeError,
     InternalError,
     JobError,
+    MissingError,
     OutOfMemoryError,
     RowError,
     RunStoppedError,
@@ -233,7 +235,7 @@ class Line:
         if reading.found is None:
             if self.store.create_once(uri, data, kind):
                 return data
-            with suppress(RowError):
+            with suppress(MissingError, ImageDecodeError):
                 theirs, _ = self.store.read_bytes(uri, OUTPUT_LIMITS.max_bytes)
                 decode_image(theirs, uri, OUTPUT_LIMITS)
                 return theirs

@@ -151,4 +151,5 @@ class _Work:
             self._progress.write()
         elif not self._ledger.write_results(self._book.shard, self._book.outcomes()):
             _log.warning("shard %05d was finished by somebody else; theirs stands", claim.shard)
+        claim.is_done = self._book.is_complete
         return self._progress.tally

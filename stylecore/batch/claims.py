@@ -29,11 +29,19 @@ STALE_AFTER_S: Final = 60.0
 
 
 class ClaimRecord(FrozenModel):
-    """``claims/00000.<n>.json``."""
+    """``claims/00000.<n>.json``.
+
+    Attributes:
+        owner: differs for each claim.
+        process: that works on the shard.
+        is_released: whether it no longer does.
+        is_suspect: whether it took the shard over from one that died, and did not finish it.
+    """
 
     owner: str
     process: ProcessName
     is_released: bool = False
+    is_suspect: bool = False
 
 
 class Claim:
@@ -42,7 +50,9 @@ class Claim:
     Attributes:
         shard: its number.
         number: of the claim on its shard; above 1, somebody else worked on the shard before.
-        follows_death: whether that one never said that it no longer works on it.
+        follows_death: whether that one never said that it no longer works on it, or took the
+            shard over from one like that.
+        is_done: to be set once the shard is.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class Claim:
         self.shard = shard
         self.number = number
         self.follows_death = follows_death
+        self.is_done = False
         self._store = ledger.store
         self._uri = _claim_uri(ledger, shard, number)
         self._next_uri = _claim_uri(ledger, shard, number + 1)
@@ -76,7 +87,9 @@ class Claim:
         self._released.set()
         self._thread.join()
         try:
-            self._write(self._record.model_copy(update={"is_released": True}))
+            is_suspect = self.follows_death and not self.is_done
+            update = {"is_released": True, "is_suspect": is_suspect}
+            self._write(self._record.model_copy(update=update))
         except RowError:
             return  # others will find it stale
 
@@ -134,13 +147,20 @@ def _take(ledger: RunLedger, shard: int) -> Claim | None:
     for number in itertools.count(1):
         uri = _claim_uri(ledger, shard, number)
         if ledger.store.create_once(uri, _encode(mine)):
-            has_died = before is not None and not before.is_released
-            return Claim(ledger, shard, number, mine, has_died)
+            return Claim(ledger, shard, number, mine, _is_bad_sign(before, mine))
         is_latest = not ledger.store.exists(_claim_uri(ledger, shard, number + 1))
         before = _read(ledger, uri)
         if is_latest and before and _is_held(ledger, uri, before):
             return None
     raise AssertionError("claims have no end")
+
+
+def _is_bad_sign(before: ClaimRecord | None, mine: ClaimRecord) -> bool:
+    """Whether something in the shard may have ended whoever was at it before."""
+    if before is None:
+        return False
+    has_died = not before.is_released and before.process != mine.process
+    return before.is_suspect or has_died
 
 
 def _read(ledger: RunLedger, uri: str) -> ClaimRecord | None:

@@ -97,17 +97,23 @@ class S3Objects:
         """Sizes of the parts in which an object was put; none where the store does not tell."""
         count, sizes = num_parts(response), []
         for number in range(1, count + 1):
-            try:
-                part = self._request("head_object", uri, PartNumber=number)
-            except OSError as error:
-                if error.errno not in _UNHEARD_OF:
-                    raise
+            part = self._ask(uri, partial(self._part, uri, number))
+            if part is None:
                 return []
             self._check_same(uri, response, part)
             if part.get("PartsCount") != count:
                 return []
             sizes.append(part["ContentLength"])
         return sizes
+
+    def _part(self, uri: str, number: int) -> Response | None:
+        """What the store tells of one part; None where it knows no parts."""
+        try:
+            return self._request("head_object", uri, PartNumber=number)
+        except OSError as error:
+            if error.errno not in _UNHEARD_OF:
+                raise
+            return None
 
     def _check_same(self, uri: str, before: Response, after: Response) -> None:
         if version_of(before) != version_of(after):

@@ -1,14 +1,15 @@
 """How shards become task runs: full ones by themselves, tiny ones together, and their names."""
 
-from collections import Counter
+from collections import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import Counter
 import pytest
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Running
+from prefect.states import Completed, Crashed, Running
 
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord
 from stylecore.batch.store import Store
@@ -95,11 +96,14 @@ class Future:
     parameters: dict[str, Any]
     state: State = field(default_factory=Running)
     found: dict[str, Any] = field(default_factory=dict)
+    fault: Exception | None = None
 
     def wait(self) -> None:
         pass
 
-    def result(self) -> dict[str, Any]:
+    def result(self, raise_on_failure: bool = True) -> dict[str, Any]:
+        if self.fault is not None:  # a cluster's futures raise whatever was asked for
+            raise self.fault
         return self.found
 
     def end(self, **found: Any) -> None:
@@ -120,7 +124,7 @@ class Elsewhere:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     def split_done(futures: list[Future], timeout: float) -> tuple[set[Future], set[Future]]:
-        done = {future for future in futures if future.state.is_completed()}
+        done = {future for future in futures if future.state.is_final()}
         return done, set(futures) - done
 
     monkeypatch.setattr("tasks.fan_out.wait", split_done)
@@ -160,3 +164,19 @@ def test_shards_of_a_cluster_look_for_the_stop_sign_of_their_run(
     next(looks)
     (request,) = cluster.futures[0].parameters["requests"]
     assert request.signs == ("parent", "own")
+
+
+def test_a_worker_of_a_cluster_that_is_lost_ends_its_shards_and_not_the_run(
+    tmp_path: Path, cluster: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ledger_of([4, 4], 4)
+    ledger.run_uri = str(tmp_path)
+    monkeypatch.setattr("tasks.fan_out.get_run_logger", lambda: logging.getLogger())
+    engine = Engine(cast(Any, cluster), lambda: 1, is_elsewhere=True)
+    looks = fan_out(ledger, [[0], [1]], ShardRequest(ledger.run_uri, 0, "session"), engine)
+    next(looks)
+    first, second = cluster.futures
+    first.state, first.fault = Crashed(message="worker lost"), RuntimeError("KilledWorker")
+    second.end(made=4)
+    assert [*looks][-1:] == [[]]
+    assert BOARD.read(ledger.run_uri)[0].made == 4

@@ -1,6 +1,7 @@
 """What is only shown waits for no server that is away, and costs no work."""
 
 import logging
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import httpx
@@ -53,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now[0] += 2.0
         return now[0]
 
-    monkeypatch.setattr(server_calls.time, "monotonic", tick)
+    monkeypatch.setattr(server_calls, "time", SimpleNamespace(monotonic=tick))
     return now
 
 

@@ -190,3 +190,20 @@ def test_nothing_is_known_of_processes_of_other_machines_and_containers() -> Non
     other = this_process().model_copy(update={"machine": "another", "pid": 2**22 + 1})
     assert not other.is_dead()
     assert other.model_copy(update={"machine": this_process().machine}).is_dead()
+
+
+def test_a_shard_stays_suspect_until_somebody_who_took_it_over_is_done(ledger: RunLedger) -> None:
+    write_claim(ledger, {**this_process().model_dump(), "pid": 2**22 + 1})
+    for is_done in (False, True, False):
+        with claim_shard(ledger, 0) as claim:
+            assert claim is not None
+            seen = claim.follows_death
+            claim.is_done = is_done
+        assert seen is (claim.number <= 3)
+
+
+def test_a_claim_that_this_process_could_not_release_is_no_death(ledger: RunLedger) -> None:
+    assert not claims._is_bad_sign(
+        claims.ClaimRecord(owner="before", process=this_process()),
+        claims.ClaimRecord(owner="now", process=this_process()),
+    )
