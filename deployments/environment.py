@@ -12,8 +12,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
 
+from stylecore.batch.uris import without_secrets
 from stylecore.errors import JobError
 
 EVENT_TOKEN: Final = "STYLEBATCH_EVENT_TOKEN"  # noqa: S105 - the variable's name
@@ -71,12 +73,14 @@ def check_server() -> None:
     url = server_url()
     if url is None:
         return
+    if (shown := without_secrets(url)) != url:
+        raise JobError(f"PREFECT_API_URL={shown}: no credentials there; {_API_AUTH} is for them.")
     try:
         # The user's own setting, and only http(s) makes sense to Prefect as well.
         if not url.startswith(("http://", "https://")):
             raise ValueError("it must start with http:// or https://")
         refused = _refuses(url, _credentials()) and _refuses(url, _credentials_of_profile())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise JobError(
             f"PREFECT_API_URL={url}: the Prefect server does not answer ({reason}). Start it with "

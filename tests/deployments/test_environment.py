@@ -1,13 +1,18 @@
 """What is asked of a Prefect server before Prefect is imported."""
 
 import base64
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from command_line import run_stylebatch
+
+from deployments.environment import check_server
+from stylecore.errors import JobError
 
 RIGHT = "night:secret"
 
@@ -50,3 +55,29 @@ def test_a_server_is_well_only_if_it_lets_us_in(guarded_url: str, tmp_path: Path
     assert server_line(tmp_path, {**url, "PREFECT_API_KEY": "x"}).startswith(refused)
     line = server_line(tmp_path, {**url, "PREFECT_API_AUTH_STRING": RIGHT})
     assert line == f"ok       server    {guarded_url} answers"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "host", "host:4200"])
+def test_credentials_in_the_servers_address_are_refused_and_not_repeated(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://bob:hunter2@{host}/api")
+    with pytest.raises(JobError, match="PREFECT_API_AUTH_STRING is for them") as refused:
+        check_server()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_speaks_no_http_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{other.getsockname()[1]}/api")
+
+        def answer() -> None:
+            caller, _ = other.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"SSH-2.0 hello\r\n")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(answer)
+            with pytest.raises(JobError, match="does not answer"):
+                check_server()

@@ -1,12 +1,12 @@
 """How shards become task runs: full ones by themselves, tiny ones together, and their names."""
 
-from collections import logging
+import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import Counter
 import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Crashed, Running
@@ -171,7 +171,7 @@ def test_a_worker_of_a_cluster_that_is_lost_ends_its_shards_and_not_the_run(
 ) -> None:
     ledger = ledger_of([4, 4], 4)
     ledger.run_uri = str(tmp_path)
-    monkeypatch.setattr("tasks.fan_out.get_run_logger", lambda: logging.getLogger())
+    monkeypatch.setattr("tasks.fan_out.get_run_logger", logging.getLogger)
     engine = Engine(cast(Any, cluster), lambda: 1, is_elsewhere=True)
     looks = fan_out(ledger, [[0], [1]], ShardRequest(ledger.run_uri, 0, "session"), engine)
     next(looks)
