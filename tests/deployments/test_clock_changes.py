@@ -13,7 +13,7 @@ from deployments.catalog import Occasions, catalog
 from deployments.nightly import Nightly
 from stylecore.config import StylizeJob
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.slow, pytest.mark.reliability]
 
 JOB = StylizeJob(manifest_uri="s3://in/", output_uri="s3://out", preset="draft")
 BERLIN, LORD_HOWE = "Europe/Berlin", "Australia/Lord_Howe"  # which changes by half an hour

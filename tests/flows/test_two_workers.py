@@ -72,7 +72,7 @@ class Place:
         return open_ledger(Store(), stdout.splitlines()[-1])
 
 
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.e2e)])
+@pytest.fixture(params=["local", pytest.param("s3", marks=[pytest.mark.e2e, pytest.mark.slow])])
 def place(request: pytest.FixtureRequest, bucket: LocalBucket, harness: str) -> Place:
     """Eight photographs in four shards, to be copied."""
     names = {"PREFECT_API_URL": harness, "OMP_NUM_THREADS": "1"}

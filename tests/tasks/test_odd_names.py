@@ -14,7 +14,7 @@ from stylecore.batch.store import Store
 from tasks.preparing import prepare_run
 from tasks.shard_work import ShardRequest, work_through_shard
 
-pytestmark = [pytest.mark.reliability, pytest.mark.usefixtures("invert")]
+pytestmark = [pytest.mark.slow, pytest.mark.reliability, pytest.mark.usefixtures("invert")]
 
 NAMES = (
     "\N{LATIN SMALL LETTER E WITH ACUTE}.jpg",

@@ -162,6 +162,7 @@ def test_a_fault_that_stays_is_told_by_its_code_within_a_stated_time(
     assert rule.hits >= ATTEMPTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ALL, ids=name_of)
 @pytest.mark.parametrize("fault", REFUSING, ids=name_of)
 def test_a_refusal_is_forbidden_at_once(
