@@ -211,7 +211,13 @@ def test_a_store_that_takes_connections_and_says_nothing_costs_little_time(desk:
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("listens", [False, True], ids=["down", "silent"])
+@pytest.mark.parametrize(
+    "listens",
+    [
+        pytest.param(False, id="down"),
+        pytest.param(True, id="silent", marks=pytest.mark.slow),  # which is waited for
+    ],
+)
 @pytest.mark.parametrize("command", ["run", "deploy"])
 def test_a_prefect_server_that_does_not_answer_is_told_with_its_address(
     desk: Desk, command: str, listens: bool
