@@ -44,6 +44,7 @@ from tasks.style_files import decode_style, read_style_files, style_digest, styl
 
 # Limits of how the work is cut up: the same run with others.
 _FREE_LIMITS = {"rows_per_shard", "run_minutes"}
+_OUTPUT_FOLDERS = ("images", "runs", "failures", "timelapse", "uploads", "suspects", "open")
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 
 
@@ -166,10 +167,7 @@ def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     check_input_files(job, files)
     inputs_digest = digest_inputs(job, files)
     with scratch_folder() as folder:
-        ours = [
-            join_uri(job.output_uri, name)
-            for name in ("images", "runs", "failures", "timelapse", "uploads")
-        ]
+        ours = [join_uri(job.output_uri, name) for name in _OUTPUT_FOLDERS]
         manifest = spool_manifest(store, job.manifest_uri, folder, ours)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 

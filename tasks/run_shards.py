@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from stylecore.batch.ledger import RunLedger
+from stylecore.batch.suspects import begin_work, end_work
 from stylecore.errors import RowError, StoreAwayError
 from tasks.close_run import close_run
 from tasks.closing import Summary, read_summary
@@ -80,12 +81,15 @@ def _make_pictures(ledger: RunLedger, request: ShardRequest, place: Place) -> bo
         failed.update(outcome.shard for outcome in ledger.outcomes() if is_wanted(outcome))
     if not pending and not failed and ledger.record.shards:
         return False
+    begin_work(ledger)
     publisher = ProgressPublisher(ledger, rows_to_do(ledger, pending, "no") + failed.total())
     with working(ledger, request, place, publisher) as work:
         # Whoever is at a shard already tries its failed rows again.
         work.through(sorted(failed), request.retry)
         work.until_done(pending)
     publisher.publish(is_last=True)
+    if not ledger.pending_shards():
+        end_work(ledger)
     return True
 
 

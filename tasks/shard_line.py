@@ -47,8 +47,7 @@ def make_here(
     book: ShardBook,
     todo: Sequence[int],
     leave: Leave,
-    device: str,
-    listing: str | None,
+    place: tuple[str, str | None],
 ) -> None:
     """Make rows of a shard in this process, several at once.
 
@@ -57,12 +56,12 @@ def make_here(
         book: of the shard; gets the outcomes.
         todo: places of the rows.
         leave: when to end before the last of them.
-        device: where to compute.
-        listing: names the listing of pictures; shards that share it are listed once.
+        place: the device, and the name of the listing of pictures; shards that share it are
+            listed once.
     """
     style = load_or_fail(ledger, book, todo, leave)
     if style is not None:
-        with open_line(ledger, book, style, leave, (device, listing)) as line:
+        with open_line(ledger, book, style, leave, place) as line:
             line.run(todo)
 
 

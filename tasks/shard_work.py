@@ -15,9 +15,9 @@ from typing import Final, Literal
 from stylecore.batch.claims import Claim, claim_shard
 from stylecore.batch.ledger import RunLedger, Shard
 from stylecore.batch.outcome import Outcome
-from stylecore.errors import CrashedError, OutOfMemoryError, RunStoppedError
+from stylecore.batch.suspects import DEADLY_CODES
+from stylecore.errors import RunStoppedError
 from stylecore.optimize.watch import Watch
-from tasks.apart import make_apart
 from tasks.devices import device_slot, uses_gpu
 from tasks.leaving import Budget, Leave
 from tasks.outages import StoreWatch
@@ -26,6 +26,7 @@ from tasks.server_limit import server_slot
 from tasks.shard_book import ShardBook
 from tasks.shard_line import make_here
 from tasks.stopping import heeding_stop_signs
+from tasks.suspect_rows import SuspectRows
 
 Retry = Literal["no", "passing", "failed"]
 # Which outcomes are worth another attempt.
@@ -33,8 +34,6 @@ RETRIED: Final[Mapping[Retry, Callable[[Outcome], bool]]] = {
     "passing": Outcome.may_pass,
     "failed": Outcome.has_failed,
 }
-_DEADLY: Final = (CrashedError.code, OutOfMemoryError.code)
-_SUSPECT: Final = "shard %05d: whoever worked on it died; its rows are made one by one, apart"
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +97,7 @@ def _outcomes_before(ledger: RunLedger, number: int) -> list[Outcome]:
 
 def is_suspect(claim: Claim, before: Iterable[Outcome]) -> bool:
     """Whether something in the shard may have ended a process: then each row is made apart."""
-    return claim.follows_death or any(outcome.error_code in _DEADLY for outcome in before)
+    return claim.follows_death or any(outcome.error_code in DEADLY_CODES for outcome in before)
 
 
 def _shard_to_do(ledger: RunLedger, request: ShardRequest, is_done: bool) -> Shard | None:
@@ -122,16 +121,18 @@ class _Work:
     def make_rows(self, claim: Claim, attempt: int, apart: bool) -> None:
         """Bring every row to its outcome, as long as there is time."""
         todo = self._book.refuse_planned()
-        if not todo:
-            return
-        with self._slot(apart):
-            if apart:
-                _log.warning(_SUSPECT, claim.shard)
-                make_apart(self._book, todo, self._leave, self._request)
-                return
+        suspects = SuspectRows(self._ledger, self._book, self._leave, self._request)
+        careful = todo if apart else suspects.among(todo)
+        if careful:
+            with self._slot(apart=True):
+                suspects.make(careful)
+        others = sorted(set(todo) - set(careful))
+        if others and self._leave.begins_another():
             # Others may have made pictures of the shard after this session listed them.
             listing = f"{self._request.session}/{attempt}" if claim.number == 1 else None
-            make_here(self._ledger, self._book, todo, self._leave, self._request.device, listing)
+            with self._slot(apart=False):
+                place = (self._request.device, listing)
+                make_here(self._ledger, self._book, others, self._leave, place)
 
     def _slot(self, apart: bool) -> AbstractContextManager[object]:
         check_stop = Watch(should_stop=self._leave.drops_pictures).check_stop

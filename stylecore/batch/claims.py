@@ -11,11 +11,12 @@ create-once, so two owners at once, however that came about, cannot spoil the le
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import ValidationError
 
@@ -26,6 +27,8 @@ from stylecore.settings import FrozenModel
 
 TOUCH_EVERY_S: Final = 15.0
 STALE_AFTER_S: Final = 60.0
+_CLAIM_NAME: Final = re.compile(r"(\d{5,})\.(\d+)\.json\Z")
+Stand = Literal["held", "died", "left"]
 
 
 class ClaimRecord(FrozenModel):
@@ -139,6 +142,36 @@ def holder_of(ledger: RunLedger, shard: int) -> str | None:
         if not ledger.store.exists(_claim_uri(ledger, shard, number + 1)):
             return str(record.process)
     raise AssertionError("claims have no end")
+
+
+def stand_of_shards(ledger: RunLedger) -> dict[int, Stand]:
+    """How it stands with the shards that somebody began and nobody finished.
+
+    Returns:
+        For each such shard whether somebody is at it, whether whoever was at it last died, or
+        took over from one who died, or whether that one left it in order.
+
+    Raises:
+        RowError: the store cannot be asked.
+    """
+    latest: dict[int, int] = {}
+    for info in ledger.store.list_objects(ledger.uri("claims") + "/"):
+        if name := _CLAIM_NAME.search(info.uri):
+            latest[int(name[1])] = max(int(name[2]), latest.get(int(name[1]), 0))
+    done = ledger.result_files() if latest else {}
+    return {
+        shard: _stand(ledger, _claim_uri(ledger, shard, latest[shard]))
+        for shard in sorted(latest.keys() - done.keys())
+    }
+
+
+def _stand(ledger: RunLedger, uri: str) -> Stand:
+    record = _read(ledger, uri)
+    if record is None:
+        return "left"
+    if _is_held(ledger, uri, record):
+        return "held"
+    return "left" if record.is_released and not record.is_suspect else "died"
 
 
 def _take(ledger: RunLedger, shard: int) -> Claim | None:

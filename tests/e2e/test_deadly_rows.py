@@ -72,6 +72,30 @@ def test_a_row_that_crashes_the_process_is_set_aside_at_the_second_start(
     )
 
 
+def test_a_prefix_that_changes_every_night_meets_a_deadly_row_but_once(
+    tmp_path: Path, prefect_url: str, seen: See
+) -> None:
+    bucket = LocalBucket(tmp_path)
+    bucket.fill(9)
+    (tmp_path / "sitecustomize.py").write_text(POISON)
+    nights, pictures = [], []
+    for night in range(4):
+        arrived = bucket.photographs / f"arrived{night}.jpg"
+        arrived.write_bytes((bucket.photographs / "photo00.jpg").read_bytes() + bytes(night))
+        nights.append(run(bucket, prefect_url)[0])
+        pictures.append(len(bucket.pictures()))
+    assert [night.code for night in nights] == [-signal.SIGSEGV, 3, 3, 3], nights
+    assert pictures[1:] == [10, 11, 12]
+    assert [night.lines[1] for night in nights[1:]] == ["  crashed: 1"] * 3
+    assert len(list(bucket.output.glob("runs/*"))) == 4
+    seen(
+        "a photograph that crashes its process, in a prefix that changes every night",
+        "the first night dies of it; each later one is another run, tries it once apart, "
+        "and makes all others",
+        f"exit codes {', '.join(str(night.code) for night in nights)}",
+    )
+
+
 def run(bucket: LocalBucket, prefect_url: str) -> tuple[Answer, float]:
     """Start the job, and say how long it took."""
     started = time.monotonic()

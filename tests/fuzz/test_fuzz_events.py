@@ -1,6 +1,7 @@
 """Whatever comes to the receiver's port is answered, and rings only for uploads in the inbox."""
 
 import json
+import math
 import socket
 from collections.abc import Iterator
 from random import Random
@@ -10,6 +11,7 @@ import pytest
 from fuzzing import fuzz, mutate
 from reliability import See
 
+from deployments.rate_limit import TokenBucket
 from deployments.receiver import Receiver, _Handler
 
 TOKEN = "let-me-in"
@@ -57,6 +59,8 @@ def request(body: bytes) -> bytes:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver(0, TOKEN, "s3://inbox", lambda: None) as receiver:
+        # Its own rate would have it look into but the first of so many.
+        receiver.events = TokenBucket(math.inf, math.inf)
         yield receiver
 
 

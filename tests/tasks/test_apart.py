@@ -1,6 +1,5 @@
 """Rows that end the process that makes them: found, set aside, and the rest goes on."""
 
-import json
 import subprocess
 import sys
 import time
@@ -12,11 +11,11 @@ from uuid import uuid4
 import psutil
 import pytest
 from command_line import clean_environment
+from dead_processes import leave_dead_claim, poison
 from local_jobs import LocalBucket
 
 from stylecore.batch.claims import holder_of
 from stylecore.batch.ledger import RunLedger
-from stylecore.batch.processes import this_process
 from stylecore.batch.store import Store
 from stylecore.errors import RunStoppedError
 from tasks.preparing import prepare_run
@@ -26,20 +25,6 @@ from tasks.stopping import stop_flag
 
 slow = pytest.mark.slow  # each starts processes
 
-POISON = """
-import os, signal, sys
-import stylecore.images.codec as codec
-
-def act(pid):
-    {act}
-
-decoded = codec.decoded
-def poisoned(data, uri, limits):
-    if "photo02" in uri and "/in/" in uri:
-        act(os.getpid())
-    return decoded(data, uri, limits)
-codec.decoded = poisoned
-"""
 WORKER = """
 import sys
 from tasks.shard_work import ShardRequest, work_through_shard
@@ -55,19 +40,6 @@ def dead(bucket: LocalBucket) -> RunLedger:
     ledger = prepare_run(Store(), bucket.job(method="identity"))
     leave_dead_claim(ledger)
     return ledger
-
-
-def leave_dead_claim(ledger: RunLedger) -> None:
-    """Claim the first shard as a process that has ended without a word."""
-    process = this_process().model_copy(update={"pid": 2**22 + 1})
-    record = {"owner": "somebody", "process": process.model_dump()}
-    ledger.store.create_once(ledger.uri("claims", "00000.1.json"), json.dumps(record).encode())
-
-
-def poison(monkeypatch: pytest.MonkeyPatch, folder: Path, act: str) -> None:
-    """Let every process that is started from here do something at the third photograph."""
-    (folder / "sitecustomize.py").write_text(POISON.format(act=act))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
 def work(ledger: RunLedger, **fields: object) -> Tally | None:

@@ -1,0 +1,106 @@
+"""Rows that are suspect from before: made apart, once in a run, and remembered."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from dead_processes import leave_dead_claim, poison
+from local_jobs import LocalBucket
+from sample_images import GREAT_WAVE
+
+from stylecore.batch.ledger import RunLedger
+from stylecore.batch.store import Store
+from stylecore.batch.suspects import Suspects
+from tasks import suspect_rows
+from tasks.preparing import prepare_run
+from tasks.progress import Tally
+from tasks.shard_work import ShardRequest, work_through_shard
+
+slow = pytest.mark.slow  # each starts processes
+
+
+def work(ledger: RunLedger, shard: int = 0, **fields: object) -> Tally | None:
+    values = {"session": uuid4().hex, "device": "cpu", **fields}
+    return work_through_shard(ledger, ShardRequest(ledger.run_uri, shard, **values))
+
+
+def plan(bucket: LocalBucket, **fields: object) -> RunLedger:
+    return prepare_run(Store(), bucket.job(method="identity", **fields))
+
+
+def suspects(bucket: LocalBucket) -> int:
+    return len(list(bucket.output.glob("suspects/*.json")))
+
+
+def codes(bucket: LocalBucket, run: RunLedger) -> list[str | None]:
+    return [outcome.error_code for outcome in run.outcomes()]
+
+
+def test_a_suspect_is_made_apart_the_others_here_and_nobody_is_suspect_then(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(4)
+    run = plan(bucket)
+    Suspects(run.store, run.output_uri).note(run.read_shard(0).rows[2].content_uri, "other run")
+    made_apart: list[int] = []
+    make_apart = suspect_rows.make_apart
+
+    def spy(book: object, todo: list[int], *rest: object) -> None:
+        made_apart.extend(todo)
+        make_apart(book, todo, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(suspect_rows, "make_apart", spy)
+    assert work(run) == Tally(made=4)
+    assert made_apart == [2]
+    assert suspects(bucket) == 0
+
+
+@slow
+def test_a_poisoned_photograph_ends_one_process_in_a_run_however_many_styles_there_are(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(3)
+    (bucket.folder / "other.jpg").write_bytes(GREAT_WAVE.read_bytes() + b" ")
+    styles = [str(bucket.folder / name) for name in ("wave.jpg", "other.jpg")]
+    run = plan(bucket, styles=styles)
+    leave_dead_claim(run)
+    counted = bucket.folder / "deaths"
+    act = f"open({str(counted)!r}, 'a').write('x'); os.abort()"
+    poison(monkeypatch, bucket.folder, act)
+    work(run, 0)
+    work(run, 1)
+    assert codes(bucket, run) == [None, None, "crashed"] * 2
+    assert counted.read_text() == "x"
+    work(run, 1, retry="failed")
+    assert counted.read_text() == "xx"
+
+
+@slow
+def test_the_next_run_tries_it_once_apart_and_forgets_it_when_it_is_made(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(3)
+    run = plan(bucket)
+    leave_dead_claim(run)
+    poison(monkeypatch, bucket.folder, "os.abort()")
+    work(run)
+    again = plan(bucket, run_key="again")
+    work(again)
+    assert codes(bucket, again) == [None, None, "crashed"]
+    assert suspects(bucket) == 1
+    monkeypatch.delenv("PYTHONPATH")
+    mended = plan(bucket, run_key="mended")
+    work(mended)
+    assert codes(bucket, mended) == [None] * 3
+    assert suspects(bucket) == 0
+
+
+def test_a_suspect_that_is_missing_stays_suspect(bucket: LocalBucket) -> None:
+    bucket.fill(2)
+    run = plan(bucket)
+    uri = run.read_shard(0).rows[1].content_uri
+    Suspects(run.store, run.output_uri).note(uri, "other run")
+    Path(uri).unlink()
+    work(run)
+    assert codes(bucket, run) == [None, "missing"]
+    assert suspects(bucket) == 1
