@@ -8,11 +8,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.run_names import run_name
 from tasks.compare_pictures import compare_pictures
 from tasks.score_shards import score_pictures
 
 
-@flow(name="compare-runs", flow_run_name="compare {run_a_uri} with {run_b_uri}")
+@flow(name="compare-runs", flow_run_name=run_name("compare {run_a_uri} with {run_b_uri}"))
 def compare_runs(run_a_uri: str, run_b_uri: str, output_uri: str) -> State[dict[str, Any]]:
     """Measure two runs where that was not done, and compare them picture by picture.
 

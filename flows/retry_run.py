@@ -7,10 +7,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.run_names import run_name
 from tasks.run_shards import run_shards
 
 
-@flow(name="retry-run", flow_run_name="retry {run_uri}")
+@flow(name="retry-run", flow_run_name=run_name("retry {run_uri}"))
 def retry_run(run_uri: str) -> State[dict[str, Any]]:
     """Make the rows of a run that failed, and whatever it left undone.
 

@@ -7,10 +7,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.run_names import run_name
 from tasks.score_shards import score_pictures
 
 
-@flow(name="score-run", flow_run_name="score {run_uri}")
+@flow(name="score-run", flow_run_name=run_name("score {run_uri}"))
 def score_run(run_uri: str) -> State[dict[str, Any]]:
     """Measure every picture that a run made, and sum up; what is measured is not measured again.
 

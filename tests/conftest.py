@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import reliability
 import torch
+from local_jobs import LocalBucket
 from servers import S3Server, run_seaweed
+from stub_stylizers import Invert, install_invert
 
 from stylecore.perception.encoder import Encoder, build_vgg
 from stylecore.perception.layers import CONVOLUTIONS_PER_BLOCK, vgg_layers
@@ -25,6 +27,18 @@ def browser() -> Iterator[Browser]:
 
     with open_browser() as browser:
         yield browser
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalBucket:
+    """A folder to work in."""
+    return LocalBucket(tmp_path)
+
+
+@pytest.fixture
+def invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
+    """A stylizer that needs no network, in place of every other."""
+    return install_invert(monkeypatch)
 
 
 @pytest.fixture

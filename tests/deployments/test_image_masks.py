@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from stub_stylizers import Invert, install_invert
+from stub_stylizers import Invert
 
 from deployments.requests import build_job
 from deployments.single import image_options, make_image
@@ -23,11 +23,6 @@ def folder(tmp_path: Path) -> Path:
     levels[:, :30] = 255
     Image.fromarray(levels).save(tmp_path / "left.png")
     return tmp_path
-
-
-@pytest.fixture
-def invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
-    return install_invert(monkeypatch)
 
 
 def make(folder: Path, *masks: str, **fields: Any) -> None:

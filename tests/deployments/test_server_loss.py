@@ -2,14 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from local_jobs import LocalBucket
 from prefect.exceptions import ObjectNotFound
-from stub_stylizers import Invert, install_invert
 
 from deployments.prefect_console import BriefConsoleHandler
 from deployments.running import follow
@@ -28,16 +26,6 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", URL)
     # The settings of a command would be those of all tests that come later in this process.
     monkeypatch.setattr("deployments.running.prepare_prefect", lambda: None)
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> LocalBucket:
-    return LocalBucket(tmp_path)
-
-
-@pytest.fixture
-def invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
-    return install_invert(monkeypatch)
 
 
 def run_of_three_shards(bucket: LocalBucket, *, done: int) -> RunLedger:

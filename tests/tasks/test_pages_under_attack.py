@@ -121,11 +121,6 @@ def check_page(page: Page, noted: list[str], asked: list[str]) -> None:
     assert {address.partition(":")[0] for address in addresses} <= {"file"}
 
 
-@pytest.fixture
-def bucket(tmp_path: Path) -> LocalBucket:
-    return LocalBucket(tmp_path)
-
-
 def test_a_row_called_script_does_nothing_in_a_browser(
     bucket: LocalBucket, browser: Browser, seen: See
 ) -> None:

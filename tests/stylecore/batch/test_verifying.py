@@ -5,18 +5,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from local_jobs import LocalBucket
-from stub_stylizers import Invert, install_invert
+from stub_stylizers import Invert
 
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.store import Store
 from stylecore.batch.verifying import Finding, set_back, unnamed_pictures, verify_shard
 from tasks.preparing import prepare_run
 from tasks.shard_work import ShardRequest, work_through_shard
-
-
-@pytest.fixture
-def invert(monkeypatch: pytest.MonkeyPatch) -> Invert:
-    return install_invert(monkeypatch)
 
 
 @pytest.fixture
