@@ -19,7 +19,6 @@ from tasks.training_folder import TrainingFolder
 from tasks.training_stage import STAGES
 
 if TYPE_CHECKING:
-    from stylecore.training.validation import Sample
     from tasks.training import Interim
 
 _PUBLISH_EVERY_S: Final = 8.0
@@ -70,11 +69,10 @@ def training_markdown(folder: TrainingFolder, interim: Interim) -> str:
     from stylecore.training.drawing import rasterize_curves
 
     validation = interim.validation
-    figures = {**validation.figures(), "strength": validation.style_alpha}
     lines = [
         f"# After step {validation.step} of {folder.record.job.training.num_steps}",
         "",
-        *_table(figures),
+        *_table(validation.figures()),
         f"![curves]({_data_uri(rasterize_curves(interim.curves))})",
         "",
         "Photograph, stylized, refined, of pictures that training does not see:",
@@ -93,12 +91,12 @@ def _table(figures: Mapping[str, Any]) -> list[str]:
     return ["| on validation pictures | |", "|---|---|", *rows, ""]
 
 
-def _sample_lines(samples: Sequence[Sample]) -> list[str]:
+def _sample_lines(samples: Sequence[Sequence[RgbImage]]) -> list[str]:
     from stylecore.training.drawing import lay_side_by_side
 
     lines = []
     for one in samples:
-        row = lay_side_by_side([one.content, one.stylized, one.refined])
+        row = lay_side_by_side(one)
         lines.append(f"![sample]({_data_uri(resize_content(row, _SAMPLE_SIDE_PX))})\n\n")
     return lines
 

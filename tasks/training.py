@@ -22,8 +22,7 @@ from stylecore.training.checkpoint import read_progress
 from stylecore.training.curves import CurvePoint, Curves
 from stylecore.training.data import TrainingData
 from stylecore.training.refiner import Perception, TrainedRefiner, train_refiner
-from stylecore.training.validation import Validation
-from stylecore.training.watch import TrainingWatch
+from stylecore.training.watch import TrainingWatch, Validation
 from tasks.devices import device_slot
 from tasks.stopping import stop_flag
 from tasks.training_folder import TrainingFolder
@@ -149,7 +148,7 @@ class _Watcher:
         STAGES.post(self.folder.output_uri, Stage("training", self.num_steps, step, text))
 
     def take_validation(self, validation: Validation) -> None:
-        self.best = f"fdRL gain {validation.score[0]:.1%}"
+        self.best = validation.headline()
         self.show(Interim(self.curves.points, validation))
 
     def wants_checkpoint(self) -> bool:

@@ -56,7 +56,7 @@ def _write_samples(folder: TrainingFolder, found: Pairs, trained: TrainedRefiner
     settings = folder.record.job.training
     _, held = TrainingData(found.pairs, []).split(settings.validation_share, settings.seed)
     for pair, sample in zip(held, trained.validation.samples, strict=False):
-        pictures = lay_side_by_side([sample.content, sample.stylized, sample.refined])
+        pictures = lay_side_by_side(sample)
         uri = folder.uri("samples", f"{safe_stem(pair.name)}.jpg")
         folder.store.write_bytes(uri, encode_image(pictures, _SAMPLE), "image/jpeg")
 

@@ -24,29 +24,21 @@ _MAX_SAMPLES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """A validation picture before and after, each of shape (h, w, 3)."""
-
-    content: RgbImage
-    stylized: RgbImage
-    refined: RgbImage
-
-
-@dataclass(frozen=True, eq=False)
-class Validation:
+class RefinerValidation:
     """What the gate says of validation pictures.
 
     Attributes:
         step: after which it was made.
         choices: one a picture.
         style_alpha: the strength to use for all, 0 if none helps.
-        samples: the first few pictures, as the gate let them through.
+        samples: of the first few, photograph, stylized and refined picture, as the gate let it
+            through; each of shape (h, w, 3).
     """
 
     step: int
     choices: list[GateChoice]
     style_alpha: float
-    samples: list[Sample]
+    samples: list[list[RgbImage]]
 
     @property
     def score(self) -> tuple[float, float]:
@@ -54,14 +46,22 @@ class Validation:
         gains = [choice.gain for choice in self.choices]
         return median(gains), fmean(gains)
 
+    def headline(self) -> str:
+        """The score in a few words."""
+        return f"fdRL gain {self.score[0]:.1%}"
+
     def figures(self) -> dict[str, float]:
-        """For the card: ``accepted`` is the share of pictures, changes are relative medians."""
+        """For the card: ``accepted`` is the share of pictures, changes are relative medians.
+
+        ``strength`` is the one to use for all pictures of the style, 0 if none helps.
+        """
         accepted = [choice for choice in self.choices if choice.is_accepted]
         found = {
             "step": float(self.step),
             "pictures": float(len(self.choices)),
             "accepted": len(accepted) / len(self.choices),
             "fdrl_gain": self.score[0],
+            "strength": self.style_alpha,
         }
         if accepted:
             found["lpips_change"] = median(
@@ -84,11 +84,11 @@ class Validator:
         self.measures = measures
         self._before = [measures.measure(pair.stylized, pair.content) for pair in pairs]
 
-    def validate(self, refiner: Refiner, step: int) -> Validation:
+    def validate(self, refiner: Refiner, step: int) -> RefinerValidation:
         """Every picture at every strength."""
         choices: list[GateChoice] = []
         tried: list[tuple[GateFigures, dict[float, GateFigures]]] = []
-        samples: list[Sample] = []
+        samples: list[list[RgbImage]] = []
         for pair, before in zip(self.pairs, self._before, strict=True):
             pictures = refine_at_strengths(refiner, pair.stylized, pair.content, ALPHAS)
             figures = {
@@ -100,6 +100,6 @@ class Validator:
             tried.append((before, figures))
             if len(samples) < _MAX_SAMPLES:
                 refined = pictures.get(choice.alpha, pair.stylized)
-                three = (from_batch(one)[0] for one in (pair.content, pair.stylized, refined))
-                samples.append(Sample(*three))
-        return Validation(step, choices, choose_style_alpha(tried), samples)
+                three = (pair.content, pair.stylized, refined)
+                samples.append([from_batch(one)[0] for one in three])
+        return RefinerValidation(step, choices, choose_style_alpha(tried), samples)

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from stylecore.training.validation import Validation
+from stylecore.images.codec import RgbImage
 
 
 def _never() -> bool:
     return False
+
+
+class Validation(Protocol):
+    """What is seen of a network on pictures that it is not trained on."""
+
+    @property
+    def step(self) -> int:
+        """After which it was made."""
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """The higher the better; the second figure decides where the first are equal."""
+
+    @property
+    def samples(self) -> Sequence[Sequence[RgbImage]]:
+        """The first few pictures: each a row of pictures of one height, the photograph first."""
+
+    def figures(self) -> dict[str, float]:
+        """For the card, by name."""
+
+    def headline(self) -> str:
+        """The score in a few words."""
 
 
 @dataclass(frozen=True)

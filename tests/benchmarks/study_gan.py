@@ -39,7 +39,7 @@ from stylecore.refine.measures import GateMeasures
 from stylecore.training.data import PicturePair, TrainingData
 from stylecore.training.refiner import Perception, TrainedRefiner, train_refiner
 from stylecore.training.settings import TrainRefinerSettings
-from stylecore.training.validation import Validation
+from stylecore.training.validation import RefinerValidation
 from stylecore.training.watch import TrainingWatch
 from stylecore.types import ImageBatch
 
@@ -215,7 +215,7 @@ def train(
 ) -> tuple[TrainedRefiner, float]:
     """A refiner and the CPU seconds that it took."""
 
-    def tell(validation: Validation) -> None:
+    def tell(validation: RefinerValidation) -> None:
         spent = time.process_time() - started
         say(f"{style.name}: step {validation.step}, {spent:.0f} s, {validation.figures()}")
 

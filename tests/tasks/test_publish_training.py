@@ -8,7 +8,7 @@ from training_jobs import training_job
 from stylecore.batch.store import Store
 from stylecore.refine.gate import GateChoice, GateFigures
 from stylecore.training.curves import CurvePoint
-from stylecore.training.validation import Sample, Validation
+from stylecore.training.validation import RefinerValidation
 from tasks.preparing_training import prepare_training
 from tasks.publish_training import training_markdown
 from tasks.training import Interim
@@ -32,8 +32,8 @@ def test_markdown_has_figures_curves_and_samples_as_far_as_they_fit(
         for n, values in enumerate(losses, start=1)
     )
     figures = GateFigures(fdrl=1.0, lpips=0.5, ssim=0.5)
-    samples = [Sample(*(noise(3 * n + k, side_px) for k in range(3))) for n in range(4)]
-    validation = Validation(4, [GateChoice(0.0, figures, figures)], 0.5, samples)
+    samples = [[noise(3 * n + k, side_px) for k in range(3)] for n in range(4)]
+    validation = RefinerValidation(4, [GateChoice(0.0, figures, figures)], 0.5, samples)
     text = training_markdown(folder, Interim(points, validation))
     assert len(text) < 100_000
     assert "# After step 4 of 4" in text

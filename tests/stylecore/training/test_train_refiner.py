@@ -15,7 +15,7 @@ from stylecore.training.checkpoint import read_progress
 from stylecore.training.data import PicturePair, TrainingData, digest_pictures
 from stylecore.training.refiner import Perception, TrainedRefiner, train_refiner
 from stylecore.training.settings import TrainRefinerSettings
-from stylecore.training.validation import Validation, Validator
+from stylecore.training.validation import RefinerValidation, Validator
 from stylecore.training.watch import TrainingWatch
 
 SETTINGS = TrainRefinerSettings(
@@ -131,7 +131,7 @@ def test_global_chance_is_neither_used_nor_changed(data, perception):
 
 def test_watch_hears_of_every_step_and_of_every_validation(data, perception):
     steps: dict[int, Mapping[str, float]] = {}
-    validations: list[Validation] = []
+    validations: list[RefinerValidation] = []
     watch = TrainingWatch(on_step=steps.__setitem__, on_validation=validations.append)
     trained = train_refiner(data, perception, SETTINGS, watch)
     assert [*steps] == [1, 2, 3, 4]
@@ -145,7 +145,7 @@ def test_best_weights_are_those_of_the_best_validation(data, perception, monkeyp
     validate = Validator.validate
     seen: dict[int, Mapping[str, torch.Tensor]] = {}
 
-    def best_at_six(self: Validator, refiner: Refiner, step: int) -> Validation:
+    def best_at_six(self: Validator, refiner: Refiner, step: int) -> RefinerValidation:
         seen.setdefault(step, copy.deepcopy(refiner.state_dict()))
         before = GateFigures(1.0, 0.5, 0.5)
         after = GateFigures({3: 0.8, 6: 0.5, 9: 0.6, 12: 0.9}[step], 0.5, 0.5)
@@ -175,17 +175,17 @@ def test_card_says_what_the_refiner_is(data, perception):
 
 def test_validation_shows_its_pictures_before_and_after(data, perception):
     trained = train_refiner(data, perception, SETTINGS, TrainingWatch())
-    (sample,) = trained.validation.samples  # one of three pairs is held out
-    (held,) = (pair for pair in data.pairs if np.array_equal(pair.stylized, sample.stylized))
-    np.testing.assert_array_equal(held.content, sample.content)
-    assert sample.refined.shape == sample.stylized.shape
+    ((content, stylized, refined),) = trained.validation.samples  # one of three is held out
+    (held,) = (pair for pair in data.pairs if np.array_equal(pair.stylized, stylized))
+    np.testing.assert_array_equal(held.content, content)
+    assert refined.shape == stylized.shape
 
 
 def test_single_picture_is_trained_and_validated_on_itself(data, perception):
     single = replace(data, pairs=data.pairs[:1])
     trained = train_refiner(single, perception, SETTINGS, TrainingWatch())
-    (sample,) = trained.validation.samples
-    np.testing.assert_array_equal(sample.stylized, single.pairs[0].stylized)
+    ((_, stylized, _),) = trained.validation.samples
+    np.testing.assert_array_equal(stylized, single.pairs[0].stylized)
 
 
 def test_pictures_of_different_sizes_are_trained_on_together(data, perception):

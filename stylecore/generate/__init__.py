@@ -1,0 +1,1 @@
+"""Feed-forward generators: one pass through a network trained for the style."""
