@@ -6,23 +6,20 @@ is built from it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, JsonValue, ValidationError
-from safetensors.torch import save
-from torch import Tensor
+from pydantic import Field, JsonValue
 
-from stylecore.errors import JobError
-from stylecore.perception.tensor_files import is_finite, read_safetensors
+from stylecore.perception.tensor_files import (
+    CARD_KEY,
+    check_shapes,
+    read_card,
+    read_tensors,
+    write_tensors,
+)
 from stylecore.refine.networks import Refiner
 from stylecore.settings import FrozenModel
-
-MAX_BYTES: Final = 256 * 2**20
-_CARD_KEY: Final = "card"
-_REMEDY: Final = "name the file that training wrote"
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -57,7 +54,7 @@ class RefinerCard(FrozenModel):
 
 def save_refiner(refiner: Refiner, card: RefinerCard) -> bytes:
     """The file of a refiner: its weights, and the card in the header."""
-    return write_tensors(refiner.state_dict(), {_CARD_KEY: card.model_dump_json()})
+    return write_tensors(refiner.state_dict(), {CARD_KEY: card.model_dump_json()})
 
 
 def load_refiner(data: bytes, where: str) -> tuple[Refiner, RefinerCard]:
@@ -72,83 +69,9 @@ def load_refiner(data: bytes, where: str) -> tuple[Refiner, RefinerCard]:
             shapes than its card says.
     """
     tensors, header = read_tensors(data, where)
-    card = _read_card(header, where)
+    card = read_card(header, RefinerCard, where, "refiner")
     with torch.device("meta"):  # a card of one line can announce gigabytes
         refiner = Refiner(card.width, card.num_blocks)
-    expected = {name: tuple(tensor.shape) for name, tensor in refiner.state_dict().items()}
-    _check_shapes(tensors, expected, where)
+    check_shapes(tensors, refiner.state_dict(), torch.float32, where)
     refiner.load_state_dict(tensors, assign=True)
     return refiner.requires_grad_(False).eval(), card
-
-
-def write_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
-    """A safetensors file of tensors on any device, with strings in its header."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save(contiguous, dict(header))
-
-
-def read_tensors(data: bytes, where: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file, every value finite.
-
-    Args:
-        data: the whole file.
-        where: it came from; only for messages.
-
-    Raises:
-        JobError: the file is too large, damaged or not safetensors, or holds NaN or infinity.
-    """
-    if len(data) > MAX_BYTES:
-        raise JobError(
-            f"{where}: {len(data)} bytes, more than {MAX_BYTES}: these are no weights "
-            "of ours, name the folder or file that training wrote"
-        )
-    tensors = read_safetensors(data, f"{where}: weights", _REMEDY)
-    for name, tensor in tensors.items():
-        if not is_finite(tensor):
-            raise JobError(f"{where}: {name} has values that are not finite numbers: train again")
-    return tensors, _read_header(data)
-
-
-def _read_header(data: bytes) -> dict[str, str]:
-    """The strings in the header, whose length stands in the first eight bytes.
-
-    safetensors reads them from files only, and we have none; that the header is well-formed,
-    ``load`` has seen.
-    """
-    num_bytes = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8 : 8 + num_bytes])
-    found: dict[str, str] = header.get("__metadata__") or {}  # which may be null
-    return found
-
-
-def _read_card(header: Mapping[str, str], where: str) -> RefinerCard:
-    if _CARD_KEY not in header:
-        raise JobError(
-            f"{where}: safetensors without a card, so these are not weights of a "
-            "refiner: name the file that `stylebatch train refiner` wrote"
-        )
-    try:
-        return RefinerCard.model_validate_json(header[_CARD_KEY])
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "card"
-        raise JobError(
-            f"{where}: this is not the card of a refiner ({field}: {first['msg']}): "
-            "name the file that `stylebatch train refiner` wrote"
-        ) from error
-
-
-def _check_shapes(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], where: str
-) -> None:
-    others = sorted(tensors.keys() ^ expected.keys())
-    if others:
-        state = "is missing" if others[0] in expected else "does not belong there"
-        raise JobError(f"{where}: not the weights that the card announces: {others[0]} {state}")
-    for name, shape in expected.items():
-        tensor = tensors[name]
-        if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
-            raise JobError(
-                f"{where}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}, expected "
-                f"torch.float32 of shape {shape}"
-            )

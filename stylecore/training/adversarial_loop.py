@@ -3,13 +3,15 @@
 What is made, of what, and what else it should be like is a ``Game``; here is only the alternation:
 Adam for both, clipped gradients, an average of the generator's weights, noise on what the
 discriminator sees that decays to nothing (Arjovsky and Bottou 2017, arXiv:1701.04862), and a
-discriminator that waits while it is too good. All chance comes from one generator on the CPU, so
+discriminator that waits while it is too good. Where no adversary is wanted there is none, and only
+the other losses teach. All chance comes from one generator on the CPU, so
 that a seed means the same everywhere and a checkpoint can hold it.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -30,12 +32,18 @@ from stylecore.refine.networks import Discriminator
 from stylecore.types import ImageBatch
 
 _BETAS = (0.0, 0.99)
+_BETAS_ALONE = (0.9, 0.99)  # without an adversary what is lowered stays the same
+_WARM_UP_STEPS = 50
 _SUCCESS_MEMORY = 0.9  # of the running success rate, a step
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How the alternation goes; see ``TrainRefinerSettings`` for what each means."""
+    """How the alternation goes; see ``TrainRefinerSettings`` for what each means.
+
+    ``is_annealed``: whether learning rates rise over the first 50 steps and fall to nothing at the
+    end, along a cosine.
+    """
 
     num_steps: int
     adversary: AdversaryLoss
@@ -47,6 +55,7 @@ class LoopSettings:
     noise: float
     clip_norm: float
     success_limit: float
+    is_annealed: bool = False
 
 
 Batch = TypeVar("Batch")
@@ -79,7 +88,7 @@ class AdversarialLoop(Generic[Generator, Batch]):
     Attributes:
         generator: as it is after the last step.
         average: the same network with averaged weights, which is the one to use.
-        discriminator: as it is after the last step.
+        discriminator: as it is after the last step; None without an adversary.
         step: how many steps have been made.
         success: running share of patches that the discriminator calls rightly.
     """
@@ -88,7 +97,7 @@ class AdversarialLoop(Generic[Generator, Batch]):
         self,
         game: Game[Generator, Batch],
         generator: Generator,
-        discriminator: Discriminator,
+        discriminator: Discriminator | None,
         settings: LoopSettings,
         random: torch.Generator,
     ) -> None:
@@ -100,68 +109,78 @@ class AdversarialLoop(Generic[Generator, Batch]):
         self.random = random
         self.step = 0
         self.success = 0.5
+        betas = _BETAS_ALONE if discriminator is None else _BETAS
         self.generator_optimizer = Adam(
-            generator.parameters(), settings.generator_learning_rate, _BETAS
+            generator.parameters(), settings.generator_learning_rate, betas
         )
-        self.discriminator_optimizer = Adam(
-            discriminator.parameters(), settings.discriminator_learning_rate, _BETAS
+        self.discriminator_optimizer = (
+            None
+            if discriminator is None
+            else Adam(discriminator.parameters(), settings.discriminator_learning_rate, betas)
         )
 
     def advance(self) -> dict[str, float]:
         """Make one step.
 
         Returns:
-            Losses by name, ``success``, and ``is_paused``: 1 where the discriminator waited.
+            Losses by name; with an adversary also ``success``, and ``is_paused``: 1 where the
+            discriminator waited.
         """
         batch = self.game.draw(self.random)
         pictures = self.game.generate(self.generator, batch)
-        real = self._blur(self.game.view_real(batch))
-        figures = self._teach_discriminator(real, self.game.view_fake(pictures.detach(), batch))
-        figures |= self._teach_generator(pictures, real, batch)
+        figures: dict[str, float] = {}
+        losses: dict[str, Scalar] = {}
+        if self.discriminator is not None:
+            real = self._blur(self.game.view_real(batch))
+            fake = self.game.view_fake(pictures.detach(), batch)
+            figures = self._teach_discriminator(self.discriminator, real, fake)
+            losses = self._judge(self.discriminator, real, self.game.view_fake(pictures, batch))
+        losses |= self.game.penalties(self.step, pictures, batch)
+        total = torch.stack([*losses.values()]).sum()
+        self._descend(self.generator, self.generator_optimizer, total)
         self.step += 1
         self._average_weights()
-        return figures
+        return figures | {name: loss.item() for name, loss in losses.items()}
 
-    def _teach_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, float]:
+    def _teach_discriminator(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor
+    ) -> dict[str, float]:
         settings = self.settings
         is_paused = self.success > settings.success_limit
-        self.discriminator.requires_grad_(not is_paused)
-        verdicts = self.discriminator(real), self.discriminator(self._blur(fake))
+        discriminator.requires_grad_(not is_paused)
+        verdicts = discriminator(real), discriminator(self._blur(fake))
         loss = discriminator_loss(settings.adversary, *verdicts)
-        if not is_paused:
-            self._descend(self.discriminator, self.discriminator_optimizer, loss)
+        if self.discriminator_optimizer is not None and not is_paused:
+            self._descend(discriminator, self.discriminator_optimizer, loss)
         rate = success_rate(*verdicts).item()
         self.success = _SUCCESS_MEMORY * self.success + (1 - _SUCCESS_MEMORY) * rate
         return {"discriminator": loss.item(), "success": rate, "is_paused": float(is_paused)}
 
-    def _teach_generator(
-        self, pictures: ImageBatch, real: Tensor, batch: Batch
-    ) -> dict[str, float]:
+    def _judge(self, discriminator: Discriminator, real: Tensor, fake: Tensor) -> dict[str, Scalar]:
+        """What the discriminator says of generated pictures, as losses of the generator."""
         settings = self.settings
-        self.discriminator.requires_grad_(False)
-        view = self._blur(self.game.view_fake(pictures, batch))
-        verdict = generator_loss(settings.adversary, self.discriminator(view))
+        discriminator.requires_grad_(False)
+        view = self._blur(fake)
+        verdict = generator_loss(settings.adversary, discriminator(view))
         losses = {"adversary": settings.adversary_weight * verdict}
         if settings.feature_weight > 0:
-            losses["features"] = settings.feature_weight * self._feature_distance(view, real)
-        losses |= self.game.penalties(self.step, pictures, batch)
-        self._descend(
-            self.generator, self.generator_optimizer, torch.stack([*losses.values()]).sum()
-        )
-        return {name: loss.item() for name, loss in losses.items()}
-
-    def _feature_distance(self, fake: Tensor, real: Tensor) -> Scalar:
-        """Feature matching (Salimans et al. 2016, arXiv:1606.03498), of means and deviations."""
-        pairs = zip(
-            self.discriminator.features(fake), self.discriminator.features(real), strict=True
-        )
-        return torch.stack([_moments_distance(one, other) for one, other in pairs]).mean()
+            distance = _feature_distance(discriminator, view, real)
+            losses["features"] = settings.feature_weight * distance
+        return losses
 
     def _descend(self, network: nn.Module, optimizer: Adam, loss: Scalar) -> None:
+        if self.settings.is_annealed:
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * self._annealing()
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         clip_grad_norm_(network.parameters(), self.settings.clip_norm)
         optimizer.step()
+
+    def _annealing(self) -> float:
+        """The share of the learning rates in this step."""
+        warm_up = min(1.0, (self.step + 1) / _WARM_UP_STEPS)
+        return warm_up * (1 + math.cos(math.pi * self.step / self.settings.num_steps)) / 2
 
     def _blur(self, view: Tensor) -> Tensor:
         """With instance noise, which decays linearly and is gone after three quarters."""
@@ -177,6 +196,12 @@ class AdversarialLoop(Generic[Generator, Batch]):
         memory = min(self.settings.averaging, self.step / (self.step + 9))
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(now, 1 - memory)
+
+
+def _feature_distance(discriminator: Discriminator, fake: Tensor, real: Tensor) -> Scalar:
+    """Feature matching (Salimans et al. 2016, arXiv:1606.03498), of means and deviations."""
+    pairs = zip(discriminator.features(fake), discriminator.features(real), strict=True)
+    return torch.stack([_moments_distance(one, other) for one, other in pairs]).mean()
 
 
 def _moments_distance(fake: Tensor, real: Tensor) -> Scalar:

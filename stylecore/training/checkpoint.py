@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from stylecore.errors import JobError
-from stylecore.refine.files import read_tensors, write_tensors
+from stylecore.perception.tensor_files import read_tensors, write_tensors
 from stylecore.settings import FrozenModel
 from stylecore.training.adversarial_loop import AdversarialLoop
 from stylecore.training.curves import Curves
@@ -116,18 +116,17 @@ def snapshot(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _networks(loop: AdversarialLoop[Any, Any]) -> dict[str, nn.Module]:
-    return {
-        "generator": loop.generator,
-        "average": loop.average,
-        "discriminator": loop.discriminator,
-    }
+    found: dict[str, nn.Module] = {"generator": loop.generator, "average": loop.average}
+    if loop.discriminator is not None:
+        found["discriminator"] = loop.discriminator
+    return found
 
 
 def _optimizers(loop: AdversarialLoop[Any, Any]) -> dict[str, Optimizer]:
-    return {
-        "generator_optimizer": loop.generator_optimizer,
-        "discriminator_optimizer": loop.discriminator_optimizer,
-    }
+    found: dict[str, Optimizer] = {"generator_optimizer": loop.generator_optimizer}
+    if loop.discriminator_optimizer is not None:
+        found["discriminator_optimizer"] = loop.discriminator_optimizer
+    return found
 
 
 def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:

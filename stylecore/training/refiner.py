@@ -118,9 +118,12 @@ def _build_loop(
     for network in (generator, discriminator):
         # In this order of memory they take a third less time on a CPU.
         network.to(device).to(memory_format=torch.channels_last)
-    shared = {name: getattr(settings, name) for name in LoopSettings.__dataclass_fields__}
+    has_adversary = settings.adversary_weight > 0 or settings.feature_weight > 0
+    shared = settings.model_dump(include={*LoopSettings.__dataclass_fields__})
     random = torch.Generator().manual_seed(settings.seed)
-    return AdversarialLoop(game, generator, discriminator, LoopSettings(**shared), random)
+    return AdversarialLoop(
+        game, generator, discriminator if has_adversary else None, LoopSettings(**shared), random
+    )
 
 
 def _describe_request(data: TrainingData, settings: TrainRefinerSettings) -> dict[str, JsonValue]:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save
 
 from stylecore.errors import JobError
-from stylecore.refine import files
+from stylecore.perception import tensor_files
 from stylecore.refine.files import RefinerCard, load_refiner, save_refiner
 from stylecore.refine.networks import Refiner
 
@@ -109,5 +109,5 @@ def test_weights_that_are_not_finite_are_refused(refiner, card):
 
 def test_file_larger_than_any_refiner_is_refused_unread(refiner, card, monkeypatch):
     data = save_refiner(refiner, card)
-    monkeypatch.setattr(files, "MAX_BYTES", len(data) - 1)
+    monkeypatch.setattr(tensor_files, "MAX_BYTES", len(data) - 1)
     assert f"{len(data)} bytes" in refuse(data)

@@ -190,7 +190,7 @@ def test_a_checkpoint_with_the_state_of_other_parameters_is_refused(index: int) 
     loop.advance()
     data = save_checkpoint(loop, Progress(), {})
     restore_checkpoint(loop_of(), data, {})
-    from stylecore.refine.files import read_tensors, write_tensors
+    from stylecore.perception.tensor_files import read_tensors, write_tensors
 
     tensors, header = read_tensors(data, "here")
     wrong = torch.zeros(3, 3)
