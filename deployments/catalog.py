@@ -23,6 +23,7 @@ from flows.score_run import score_run
 from flows.stylize_manifest import stylize_manifest
 from flows.stylize_shards import stylize_shards
 from flows.stylize_uploads import stylize_uploads
+from flows.train_generator import train_generator
 from flows.train_refiner import train_refiner
 from stylecore.batch.inbox import UploadsJob
 from stylecore.config import StylizeJob
@@ -133,6 +134,7 @@ def uploads_deployment(job: UploadsJob) -> RunnerDeployment:
 def _on_demand() -> list[RunnerDeployment]:
     described: list[tuple[Flow[..., Any], str]] = [
         (train_refiner, "Train a refiner for a style; the same parameters go on after a stop."),
+        (train_generator, "Train a generator for styles; the same parameters go on after a stop."),
         (retry_run, "Make the failed rows of a run again, and whatever it left undone."),
         (score_run, "Measure the pictures of a run; what is measured is not measured again."),
         (compare_runs, "Compare two runs picture by picture, and make a page to vote on."),

@@ -159,7 +159,7 @@ def refiner(
 ) -> None:
     """Train a refiner for a style; the same command goes on with it after a stop."""
     from deployments.requests import build_request
-    from deployments.training import train_refiner_here
+    from deployments.training import train_here
     from stylecore.training.request import TrainRefinerJob
 
     options = {
@@ -171,7 +171,37 @@ def refiner(
         "max_side_px": max_side_px,
     }
     request = build_request(TrainRefinerJob, job, options, set_ or [])
-    raise typer.Exit(train_refiner_here(request))
+    raise typer.Exit(train_here(request))
+
+
+@train.command()
+def generator(
+    job: Annotated[
+        Path | None, typer.Argument(help="YAML file with the fields of a training.")
+    ] = None,
+    style: Annotated[
+        list[str] | None, typer.Option(help="Painting; each is a style of its own.")
+    ] = None,
+    content: Annotated[
+        str | None, typer.Option(help="Folder of photographs to learn from.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the generator.")] = None,
+    max_side_px: MaxSide = None,
+    set_: Assignments = None,
+) -> None:
+    """Train a feed-forward generator; the same command goes on with it after a stop."""
+    from deployments.requests import build_request
+    from deployments.training import train_here
+    from stylecore.training.request import TrainGeneratorJob
+
+    options = {
+        "styles": style,
+        "content_uri": content,
+        "output_uri": output,
+        "max_side_px": max_side_px,
+    }
+    request = build_request(TrainGeneratorJob, job, options, set_ or [])
+    raise typer.Exit(train_here(request))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.progress import Progress, TaskID
 
@@ -14,16 +14,19 @@ from deployments.environment import check_server, prepare_prefect, server_url
 from deployments.running import EXIT_BROKEN, EXIT_DONE
 from deployments.server_loss import ServerLostError, noticing_server_loss
 from stylecore.batch.store import Store
-from stylecore.training.request import TrainRefinerJob
+from stylecore.training.request import TrainingJob, TrainRefinerJob
 from tasks.preparing_training import prepare_training
 from tasks.training_folder import TrainingFolder, describe_card
 from tasks.training_stage import STAGES, Stage
 
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
 _REFRESH_S: Final = 0.5
 
 
-def train_refiner_here(job: TrainRefinerJob) -> int:
-    """Train a refiner, and say what came of it; a finished one is left as it is.
+def train_here(job: TrainingJob) -> int:
+    """Train a network, and say what came of it; a finished one is left as it is.
 
     Returns:
         The exit code: 0 it is trained, 1 it is not.
@@ -34,15 +37,13 @@ def train_refiner_here(job: TrainRefinerJob) -> int:
     check_server()
     folder = prepare_training(Store(), job)
     if folder.find_card() is not None:
-        say("this refiner is trained already; nothing was done")
+        say(f"this {folder.record.network} is trained already; nothing was done")
         return _conclude(folder)
     prepare_prefect()
     where = server_url() or "Prefect's embedded server"
     try:
         with _StageProgress(folder.output_uri).shown(), noticing_server_loss():
-            from flows.train_refiner import train_refiner
-
-            state = train_refiner(job, return_state=True)
+            state = _run_flow(job)
     except KeyboardInterrupt:
         complain(f"stopped; start the same command again to go on\n{folder.output_uri}")
         return EXIT_BROKEN
@@ -55,10 +56,20 @@ def train_refiner_here(job: TrainRefinerJob) -> int:
     return _conclude(folder)
 
 
+def _run_flow(job: TrainingJob) -> State[Any]:
+    if isinstance(job, TrainRefinerJob):
+        from flows.train_refiner import train_refiner
+
+        return train_refiner(job, return_state=True)
+    from flows.train_generator import train_generator
+
+    return train_generator(job, return_state=True)
+
+
 def _conclude(folder: TrainingFolder) -> int:
-    """Print what the refiner is worth, where things are, and its folder last."""
+    """Print what the network is worth, where things are, and its folder last."""
     say(describe_card(folder.find_card() or {}))
-    say(f"refiner   {folder.uri('refiner.safetensors')}")
+    say(f"{folder.record.network:10}{folder.weights_uri}")
     say(f"curves    {folder.uri('curves.svg')}")
     say(f"samples   {folder.uri('samples')}/")
     say(folder.output_uri)

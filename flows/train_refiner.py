@@ -35,4 +35,4 @@ def train_refiner(job: TrainRefinerJob) -> State[dict[str, Any]]:
     pictures = make_pictures(output_uri, job.device)
     if not pictures.is_completed():
         return pictures
-    return follow_training(output_uri, pictures.result()["run_uri"], job.device)
+    return follow_training(output_uri, job.device, pictures.result()["run_uri"])

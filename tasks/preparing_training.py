@@ -18,7 +18,7 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3
 from stylecore.errors import JobError
 from stylecore.images.codec import decode_image
-from stylecore.training.request import TrainRefinerJob
+from stylecore.training.request import TrainingJob, TrainRefinerJob
 from tasks.input_files import read_input
 from tasks.training_folder import TrainingFolder, TrainingRecord
 from tasks.training_sources import INPUT_LIMITS, choose_pictures, find_photographs
@@ -27,7 +27,7 @@ _VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "
 _CHANGES_NAMED: Final = 4
 
 
-def prepare_training(store: Store, job: TrainRefinerJob) -> TrainingFolder:
+def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
     """Record what is to be trained, unless that was done before.
 
     Raises:
@@ -48,7 +48,7 @@ def prepare_training(store: Store, job: TrainRefinerJob) -> TrainingFolder:
     return folder
 
 
-def normalize_training(job: TrainRefinerJob) -> TrainRefinerJob:
+def normalize_training(job: TrainingJob) -> TrainingJob:
     """The job with every URI whole and checked.
 
     Raises:
@@ -60,7 +60,7 @@ def normalize_training(job: TrainRefinerJob) -> TrainRefinerJob:
     if job.content_uri is not None:
         with job_errors("content"):
             changes["content_uri"] = check_folder(job.content_uri)
-    if job.pictures_uri is not None:
+    if isinstance(job, TrainRefinerJob) and job.pictures_uri is not None:
         with job_errors("pictures"):
             changes["pictures_uri"] = check_folder(job.pictures_uri)
     return job.model_copy(update=changes)
@@ -78,8 +78,8 @@ def _check_painting(store: Store, uri: str) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _check_sources(store: Store, job: TrainRefinerJob) -> None:
-    if job.pictures_uri is not None:
+def _check_sources(store: Store, job: TrainingJob) -> None:
+    if isinstance(job, TrainRefinerJob) and job.pictures_uri is not None:
         with job_errors("pictures"):
             choose_pictures(open_ledger(store, job.pictures_uri), job)
         return
@@ -92,13 +92,18 @@ def _check_sources(store: Store, job: TrainRefinerJob) -> None:
             raise JobError(f"content: {uri}: the folder is empty. Name one with photographs.")
 
 
-def _record(job: TrainRefinerJob, digests: tuple[str, ...]) -> TrainingRecord:
-    versions = {name: version(name) for name in _VERSIONS}
-    return TrainingRecord(created_at=utc_now(), versions=versions, style_digests=digests, job=job)
+def _record(job: TrainingJob, digests: tuple[str, ...]) -> TrainingRecord:
+    return TrainingRecord(
+        kind="refiner-training" if isinstance(job, TrainRefinerJob) else "generator-training",
+        created_at=utc_now(),
+        versions={name: version(name) for name in _VERSIONS},
+        style_digests=digests,
+        job=job,
+    )
 
 
 def _refuse_another(
-    folder: TrainingFolder, known: TrainingRecord, job: TrainRefinerJob, digests: Sequence[str]
+    folder: TrainingFolder, known: TrainingRecord, job: TrainingJob, digests: Sequence[str]
 ) -> None:
     before, now = _describe(known.job), _describe(job)
     changes = [
@@ -117,7 +122,7 @@ def _refuse_another(
         )
 
 
-def _describe(job: TrainRefinerJob) -> dict[str, Any]:
+def _describe(job: TrainingJob) -> dict[str, Any]:
     """What makes a training the same one, by dotted path; where it computes does not."""
     values = job.model_dump(mode="json", exclude={"device", "training"})
     settings = job.training.model_dump(mode="json")

@@ -26,6 +26,8 @@ _MARKDOWN_BYTES: Final = 90_000
 _SAMPLE_SIDE_PX: Final = 480  # of three pictures side by side
 _QUALITY: Final = OutputSettings(format="webp", quality=75)  # lines cost half of what JPEG takes
 
+_SAMPLES: Final = {"refiner": "Photograph, stylized, refined", "generator": "Photograph, generated"}
+
 
 class TrainingPublisher:
     """Keeps one progress artifact of a training up to date, at most every eight seconds."""
@@ -58,7 +60,7 @@ def publish_interim(folder: TrainingFolder, interim: Interim) -> None:
     markdown = training_markdown(folder, interim)
     with shown_if_possible("the validation"), hurried(retries=1):  # the training waits for it
         create_markdown_artifact(
-            key=f"refiner-{folder.id}",
+            key=f"{folder.record.network}-{folder.id}",
             markdown=markdown,
             description=f"validation after step {interim.validation.step}",
         )
@@ -75,7 +77,7 @@ def training_markdown(folder: TrainingFolder, interim: Interim) -> str:
         *_table(validation.figures()),
         f"![curves]({_data_uri(rasterize_curves(interim.curves))})",
         "",
-        "Photograph, stylized, refined, of pictures that training does not see:",
+        f"{_SAMPLES[folder.record.network]}, of pictures that training does not see:",
         "",
     ]
     text = "\n".join(lines)

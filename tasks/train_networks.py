@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 from stylecore.batch.estimate import evaluations_each
 from stylecore.config import StyleSource, StylizeJob
 from stylecore.errors import StylebatchError
-from stylecore.training.request import TrainRefinerJob
+from stylecore.training.request import TrainingJob, TrainRefinerJob
 from tasks.engines import Place
 from tasks.plan_run import plan_run
 from tasks.preparing_training import prepare_training
@@ -34,7 +34,7 @@ _Card = dict[str, Any]
 
 
 @task(name="plan training", cache_policy=NO_CACHE)
-def plan_training(job: TrainRefinerJob) -> str:
+def plan_training(job: TrainingJob) -> str:
     """Record what to train; safe to retry, since it finds the same record again."""
     return prepare_training(store(), job).output_uri
 
@@ -61,9 +61,11 @@ def make_pictures(output_uri: str, device: str) -> State[dict[str, Any]]:
     """
     folder = TrainingFolder(store(), output_uri)
     job = folder.record.job
+    if not isinstance(job, TrainRefinerJob):
+        raise AssertionError(f"{output_uri}: a {folder.record.network} learns from no pictures")
     if job.pictures_uri is not None:
         return Completed(data={"run_uri": job.pictures_uri})
-    run_uri = plan_run(pictures_job(folder, device))
+    run_uri = plan_run(pictures_job(folder, job, device))
     run = open_run(run_uri)
     todo = sum(run.record.shards[number].rows for number in run.pending_shards())
     each = evaluations_each(run.record.job)
@@ -71,9 +73,9 @@ def make_pictures(output_uri: str, device: str) -> State[dict[str, Any]]:
     return run_shards(run_uri, place=Place(device))
 
 
-def pictures_job(folder: TrainingFolder, device: str) -> StylizeJob:
+def pictures_job(folder: TrainingFolder, job: TrainRefinerJob, device: str) -> StylizeJob:
     """The ordinary job that stylizes the photographs of a training; writes its manifest."""
-    job, cleaning = folder.record.job, folder.find_cleaning()
+    cleaning = folder.find_cleaning()
     kept = cleaning.kept if cleaning is not None else ()
     manifest_uri = folder.uri("photographs.jsonl")
     lines = "".join(json.dumps({"content_uri": uri}) + "\n" for uri in kept)
@@ -97,27 +99,27 @@ def pictures_job(folder: TrainingFolder, device: str) -> StylizeJob:
     retry_condition_fn=is_worth_a_retry,
     cache_policy=NO_CACHE,
 )
-def train_network(output_uri: str, run_uri: str, device: str, session: str) -> _Card:
-    """Train on a run's pictures; safe to retry, for it goes on from its checkpoint.
+def train_network(output_uri: str, run_uri: str | None, device: str, session: str) -> _Card:
+    """Train what was asked for; safe to retry, for it goes on from its checkpoint.
 
     Args:
         output_uri: of a training whose photographs are cleaned.
-        run_uri: of the run that made the pictures.
+        run_uri: of the run that made the pictures to learn from, for what needs them.
         device: where to compute.
         session: names the flow run's attempt; its stop flag ends the work.
     """
-    from tasks.training import TrainingRequest, train_on_pictures
+    from tasks.training import TrainingRequest, train_to_the_end
 
     folder = TrainingFolder(store(), output_uri)
-    return train_on_pictures(
+    return train_to_the_end(
         folder,
-        open_run(run_uri),
+        run_uri,
         TrainingRequest(device, session),
         lambda interim: publish_interim(folder, interim),
     )
 
 
-def follow_training(output_uri: str, run_uri: str, device: str) -> State[_Card]:
+def follow_training(output_uri: str, device: str, run_uri: str | None = None) -> State[_Card]:
     """Train inside a flow run and show how far it is.
 
     However this ends, no thread computes on, and a training that is not finished has left its

@@ -1,4 +1,4 @@
-"""Trains a refiner on one device, keeps checkpoints, and writes what came of it.
+"""Trains a network on one device, keeps checkpoints, and writes what came of it.
 
 Retry-safe: a training goes on from its checkpoint, and one that is finished is not repeated.
 """
@@ -6,32 +6,33 @@ Retry-safe: a training goes on from its checkpoint, and one that is finished is 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 
-from stylecore.batch.ledger import RunLedger
 from stylecore.errors import JobError, RowError
 from stylecore.metrics.quality import build_lpips
 from stylecore.perception.encoder import build_encoder
 from stylecore.perception.weights import load_weights
 from stylecore.training.checkpoint import read_progress
 from stylecore.training.curves import CurvePoint, Curves
-from stylecore.training.data import TrainingData
-from stylecore.training.refiner import Perception, TrainedRefiner, train_refiner
+from stylecore.training.refiner import Perception
+from stylecore.training.request import TrainRefinerJob
 from stylecore.training.watch import TrainingWatch, Validation
 from tasks.devices import device_slot
+from tasks.generator_training import GeneratorTraining
+from tasks.refiner_training import RefinerTraining
 from tasks.stopping import stop_flag
 from tasks.training_folder import TrainingFolder
-from tasks.training_outputs import write_refiner
-from tasks.training_pairs import Pairs, read_paintings, read_pairs
+from tasks.training_outputs import Trained, write_trained
 from tasks.training_stage import STAGES, Stage
 
 CHECKPOINT_EVERY_S: Final = 300.0
-_LOSSES_SHOWN: Final = ("discriminator", "adversary", "content", "style")
+_LOSSES_SHOWN: Final = ("discriminator", "adversary", "content", "style", "objective")
 _log = logging.getLogger(__name__)
 
 
@@ -51,17 +52,17 @@ class TrainingRequest:
     session: str
 
 
-def train_on_pictures(
+def train_to_the_end(
     folder: TrainingFolder,
-    run: RunLedger,
+    run_uri: str | None,
     request: TrainingRequest,
     show: Callable[[Interim], None],
 ) -> dict[str, Any]:
-    """Train on the pictures of a run; goes on from the checkpoint, where there is one.
+    """Train what a folder's record asks for; goes on from the checkpoint, where there is one.
 
     Args:
         folder: of the training, cleaned.
-        run: that made the pictures.
+        run_uri: of the run that made the pictures to learn from; None for what needs none.
         request: where to compute.
         show: called with each validation.
 
@@ -76,53 +77,38 @@ def train_on_pictures(
     card = folder.find_card()
     if card is not None:
         return card
-    found = _read_pairs(folder, run)
-    trained = _train(folder, found, request, show)
-    return write_refiner(folder, run.run_uri, found, trained)
+    training = _open_training(folder, run_uri)
+    checkpoint = folder.find_checkpoint()
+    watch = _Watcher(folder, checkpoint, show).watch(stop_flag(request.session))
+    with device_slot(request.device) as device:
+        try:
+            trained = training.train(load_perception(device), watch, checkpoint)
+        except torch.OutOfMemoryError as error:
+            raise JobError(
+                f"the training does not fit into the memory of {device}: lower "
+                "training.batch_size or training.crop_px, or train on fewer pictures"
+            ) from error
+    return write_trained(folder, trained)
+
+
+class _Training(Protocol):
+    def train(
+        self, perception: Perception, watch: TrainingWatch, checkpoint: bytes | None
+    ) -> Trained:
+        """Train, and say what is to be written of it."""
+
+
+def _open_training(folder: TrainingFolder, run_uri: str | None) -> _Training:
+    job = folder.record.job
+    if isinstance(job, TrainRefinerJob):
+        return RefinerTraining(folder, job, str(run_uri))
+    return GeneratorTraining(folder, job)
 
 
 def load_perception(device: str) -> Perception:
     """The pretrained networks that a training looks through, on a device."""
     encoder = build_encoder("vgg16", "max", load_weights("vgg16", None)).to(torch.device(device))
     return Perception(encoder, build_lpips(encoder))
-
-
-def _read_pairs(folder: TrainingFolder, run: RunLedger) -> Pairs:
-    cleaning = folder.find_cleaning()
-    if cleaning is None:
-        raise JobError(f"{folder.output_uri}: the photographs were not cleaned. Start again.")
-    found = read_pairs(run, folder.record, cleaning.kept)
-    for one in found.left_out:
-        _log.warning("left out: %s: %s", one.uri, one.reason)
-    return found
-
-
-def _train(
-    folder: TrainingFolder,
-    found: Pairs,
-    request: TrainingRequest,
-    show: Callable[[Interim], None],
-) -> TrainedRefiner:
-    job = folder.record.job
-    data = TrainingData(found.pairs, read_paintings(folder.store, job.styles), job.license)
-    checkpoint = folder.find_checkpoint()
-    watcher = _Watcher(folder, checkpoint, show)
-    stop = stop_flag(request.session)
-    watch = TrainingWatch(
-        on_step=watcher.take_step,
-        on_validation=watcher.take_validation,
-        wants_checkpoint=watcher.wants_checkpoint,
-        on_checkpoint=watcher.save,
-        should_stop=stop.is_set,
-    )
-    with device_slot(request.device) as device:
-        try:
-            return train_refiner(data, load_perception(device), job.training, watch, checkpoint)
-        except torch.OutOfMemoryError as error:
-            raise JobError(
-                f"the training does not fit into the memory of {device}: lower "
-                "training.batch_size or training.crop_px, or train on fewer pictures"
-            ) from error
 
 
 class _Watcher:
@@ -138,6 +124,16 @@ class _Watcher:
         self.losses: dict[str, float] = {}
         self.best = ""
         self.saved_at = time.monotonic()
+
+    def watch(self, stop: threading.Event) -> TrainingWatch:
+        """For the training."""
+        return TrainingWatch(
+            on_step=self.take_step,
+            on_validation=self.take_validation,
+            wants_checkpoint=self.wants_checkpoint,
+            on_checkpoint=self.save,
+            should_stop=stop.is_set,
+        )
 
     def take_step(self, step: int, losses: Mapping[str, float]) -> None:
         self.curves = self.curves.add(step, self.num_steps, losses)

@@ -3,16 +3,17 @@
 job.json                what was asked for; written first and once
 cleaning.json           which photographs are fit to train on, and why the others are not; once
 photographs.jsonl       manifest of the fit ones, and
-pictures/               the run that stylized them, where no other run was named
+pictures/               the run that stylized them, for a refiner, where no other run was named
 checkpoint.safetensors  the training between two steps, until it is finished
-samples/ curves.json curves.svg refiner.safetensors
-card.json               what the refiner is; written last: its presence means that it is finished
+samples/ curves.json curves.svg
+refiner.safetensors     or generator.safetensors
+card.json               what the network is; written last: its presence means that it is finished
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
@@ -25,7 +26,7 @@ from stylecore.batch.uris import join_uri
 from stylecore.errors import JobError, MissingError
 from stylecore.settings import FrozenModel
 from stylecore.training.cleaning import DropReason
-from stylecore.training.request import TrainRefinerJob
+from stylecore.training.request import TrainingJob
 
 _MAX_BYTES: Final = 2**28
 _JSON: Final = "application/json"
@@ -42,11 +43,16 @@ class TrainingRecord(FrozenModel):
         job: with every URI whole.
     """
 
-    kind: Literal["refiner-training"] = "refiner-training"
+    kind: Literal["refiner-training", "generator-training"] = "refiner-training"
     created_at: datetime
     versions: dict[str, str]
     style_digests: tuple[str, ...]
-    job: TrainRefinerJob
+    job: TrainingJob
+
+    @property
+    def network(self) -> str:
+        """What is trained, in one word."""
+        return self.kind.removesuffix("-training")
 
 
 class DroppedPhotograph(FrozenModel):
@@ -91,6 +97,11 @@ class TrainingFolder:
     def uri(self, *parts: str) -> str:
         """An object of this training."""
         return join_uri(self.output_uri, *parts)
+
+    @property
+    def weights_uri(self) -> str:
+        """Where the network goes when it is trained."""
+        return self.uri(f"{self.record.network}.safetensors")
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -161,16 +172,34 @@ class TrainingFolder:
             return None if data is None else kind.model_validate_json(data)
         except ValidationError as error:
             raise JobError(
-                f"{self.uri(name)}: not of a training of a refiner: name another output folder"
+                f"{self.uri(name)}: not of a training of ours: name another output folder"
             ) from error
 
 
 def describe_card(card: Mapping[str, Any]) -> str:
     """What ``card.json`` says, in one line."""
-    metrics = card["metrics"]
+    return _DESCRIPTIONS[card["kind"]](card, card["metrics"])
+
+
+def _describe_refiner(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     strength = f"strength {card['alpha']:g}" if card["alpha"] else "no strength helps the style"
     return (
         f"trained on {card['pairs']} pairs; best after step {metrics['step']:.0f}, which the gate "
         f"accepts on {metrics['accepted']:.0%} of {metrics['pictures']:.0f} validation pictures, "
         f"fdRL gain {metrics['fdrl_gain']:.1%}; {strength}"
     )
+
+
+def _describe_generator(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    names = ", ".join(style["name"] for style in card["styles"])
+    return (
+        f"trained on {card['num_photographs']} photographs for {names}; best after step "
+        f"{metrics['step']:.0f}: objective {metrics['total_loss']:.3g}, LPIPS "
+        f"{metrics['lpips_content']:.3f} on {metrics['pictures']:.0f} validation pictures"
+    )
+
+
+_DESCRIPTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, float]], str]]] = {
+    "refiner": _describe_refiner,
+    "generator": _describe_generator,
+}

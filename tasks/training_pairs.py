@@ -14,8 +14,8 @@ from stylecore.images.codec import RgbImage, decode_image
 from stylecore.images.resize import resize_content
 from stylecore.images.tensors import MINIMUM_SIDE_PX
 from stylecore.training.data import PicturePair
+from stylecore.training.request import TrainRefinerJob
 from tasks.reading import OUTPUT_LIMITS, read_ahead
-from tasks.training_folder import TrainingRecord
 from tasks.training_sources import INPUT_LIMITS, choose_pictures
 
 
@@ -35,12 +35,12 @@ class Pairs:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def read_pairs(run: RunLedger, record: TrainingRecord, photographs: Collection[str]) -> Pairs:
+def read_pairs(run: RunLedger, job: TrainRefinerJob, photographs: Collection[str]) -> Pairs:
     """The pictures of a run in the style to learn, each with its photograph at the same size.
 
     Args:
         run: that made the pictures.
-        record: what to train.
+        job: what to train.
         photographs: that are fit to train on.
 
     Raises:
@@ -48,7 +48,7 @@ def read_pairs(run: RunLedger, record: TrainingRecord, photographs: Collection[s
         RowError: the store failed in a way that may pass.
     """
     fit = set(photographs)
-    chosen = [one for one in choose_pictures(run, record.job) if one.content_uri in fit]
+    chosen = [one for one in choose_pictures(run, job) if one.content_uri in fit]
     found = Pairs()
     for one in read_ahead(lambda outcome: _read_pair(run.store, outcome), chosen):
         if isinstance(one, PicturePair):

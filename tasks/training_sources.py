@@ -1,4 +1,4 @@
-"""What a refiner may learn from: photographs below a folder, or pictures that a run made.
+"""What a network may learn from: photographs below a folder, or pictures that a run made.
 
 No torch here: wrong requests are answered before it loads.
 """
@@ -16,7 +16,7 @@ from stylecore.config import Limits
 from stylecore.errors import JobError, RowError
 from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import Dropped, clean_pictures
-from stylecore.training.request import TrainRefinerJob
+from stylecore.training.request import TrainingJob, TrainRefinerJob
 from tasks.reading import read_ahead
 from tasks.training_folder import CleaningReport, DroppedPhotograph, TrainingFolder
 from tasks.training_stage import STAGES, Stage
@@ -26,14 +26,14 @@ _THUMBNAIL_PX: Final = 64  # of the photographs, only the names are kept
 _STYLES_NAMED: Final = 5
 
 
-def find_photographs(store: Store, job: TrainRefinerJob) -> Iterator[str]:
+def find_photographs(store: Store, job: TrainingJob) -> Iterator[str]:
     """URIs of the photographs to learn from, each once, before any cleaning.
 
     Raises:
         JobError: the named run is not there, or has no pictures that fit.
         RowError: the folder cannot be listed.
     """
-    if job.pictures_uri is not None:
+    if isinstance(job, TrainRefinerJob) and job.pictures_uri is not None:
         pictures = choose_pictures(open_ledger(store, job.pictures_uri), job)
         yield from dict.fromkeys(picture.content_uri for picture in pictures)
         return

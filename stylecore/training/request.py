@@ -1,4 +1,4 @@
-"""What a user asks for: a refiner for a style. Without torch: checked before torch is loaded."""
+"""What a user asks to be trained. Without torch: checked before torch is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from stylecore.presets import Preset
 from stylecore.settings import FrozenModel, at_position
-from stylecore.training.settings import TrainRefinerSettings
+from stylecore.training.settings import TrainGeneratorSettings, TrainRefinerSettings
 
 
 class TrainRefinerJob(FrozenModel):
@@ -73,3 +73,52 @@ class TrainRefinerJob(FrozenModel):
                 "to learn from (pictures_uri, --pictures)"
             )
         return self
+
+
+class TrainGeneratorJob(FrozenModel):
+    """A feed-forward generator: for which paintings, from which photographs, to where, and how."""
+
+    styles: tuple[str, ...] = Field(
+        min_length=1,
+        max_length=1000,
+        description="Paintings; each is a style of its own, and all share one network.",
+        json_schema_extra=at_position(0),
+    )
+    content_uri: str = Field(
+        min_length=1,
+        description="Folder of photographs to learn from.",
+        json_schema_extra=at_position(1),
+    )
+    output_uri: str = Field(
+        min_length=1,
+        description="Folder for the generator and all that belongs to it.",
+        json_schema_extra=at_position(2),
+    )
+    max_side_px: int = Field(
+        512,
+        ge=32,
+        le=8192,
+        description="Longest side of the photographs: strokes get the size that the painting's "
+        "have at this size.",
+        json_schema_extra=at_position(3),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where to compute: auto, cpu, cuda or cuda:N.",
+        json_schema_extra=at_position(4),
+    )
+    training: TrainGeneratorSettings = Field(
+        TrainGeneratorSettings(),
+        description="Settings of the training.",
+        json_schema_extra=at_position(5),
+    )
+    license: str = Field(
+        "",
+        max_length=10_000,
+        description="What the paintings and photographs allow, for the generator's card.",
+        json_schema_extra=at_position(6),
+    )
+
+
+TrainingJob = TrainRefinerJob | TrainGeneratorJob

@@ -18,7 +18,7 @@ from stylecore.refine.files import load_refiner
 from tasks import training
 from tasks.preparing_training import prepare_training
 from tasks.stopping import stop_flag
-from tasks.training import Interim, TrainingRequest, train_on_pictures
+from tasks.training import Interim, TrainingRequest, train_to_the_end
 from tasks.training_folder import TrainingFolder, describe_card
 from tasks.training_sources import INPUT_LIMITS, clean_photographs
 from tasks.training_stage import STAGES, Stage
@@ -50,7 +50,7 @@ def start(bucket: LocalBucket, run: RunLedger) -> Callable[[str], TrainingFolder
 def train(folder: TrainingFolder, run: RunLedger, session: str = "") -> list[Interim]:
     shown: list[Interim] = []
     request = TrainingRequest("cpu", session or folder.output_uri)
-    train_on_pictures(folder, run, request, shown.append)
+    train_to_the_end(folder, run.run_uri, request, shown.append)
     return shown
 
 
