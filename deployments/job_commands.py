@@ -10,6 +10,7 @@ import typer
 from deployments.options import (
     Allowed,
     Assignments,
+    GeneratorUri,
     JobFile,
     Manifest,
     MaxSide,
@@ -55,6 +56,7 @@ def _job_command(
         method: Method = None,
         allow: Allowed = None,
         new_run: NewRun = False,
+        weights: GeneratorUri = None,
         refine: RefinerUri = None,
         save_every: SaveEvery = None,
         runner: Runner = None,
@@ -71,6 +73,7 @@ def _job_command(
             "max_side_px": max_side_px,
             "method": method,
             "allow": allow,
+            "generator": weights,
             "refine": refine,
             "runner": runner,
             "runner_address": runner_address,

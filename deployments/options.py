@@ -19,7 +19,7 @@ Manifest = Annotated[
 ]
 Styles = Annotated[list[str] | None, typer.Option(help="Painting; repeat for several styles.")]
 Output = Annotated[str | None, typer.Option(help="Folder for pictures and runs.")]
-Method = Annotated[str | None, typer.Option(help="optimize or identity.")]
+Method = Annotated[str | None, typer.Option(help="optimize, generator or identity.")]
 NewRun = Annotated[bool, typer.Option("--new-run", help="Another run of the same job.")]
 Allowed = Annotated[
     list[str] | None, typer.Option(help="Prefix that rows may name too; repeat for more.")
@@ -27,6 +27,10 @@ Allowed = Annotated[
 RefinerUri = Annotated[
     str | None,
     typer.Option(help="Refiner that `train refiner` wrote, or per-image: makes it more lifelike."),
+]
+GeneratorUri = Annotated[
+    str | None,
+    typer.Option(help="Generator that `train generator` wrote, for the method generator."),
 ]
 SaveEvery = Annotated[
     int | None,

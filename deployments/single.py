@@ -14,11 +14,12 @@ from stylecore.batch.estimate import evaluations_each
 from stylecore.batch.fingerprint import Style
 from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_uri, join_uri, parent
-from stylecore.config import StylizeJob, pixel_settings
+from stylecore.config import StylizeJob
 from stylecore.errors import InternalError, JobError, RowError
 from stylecore.images.codec import GrayImage, RgbImage, decode_image, encode_image
 from stylecore.images.masks import decode_mask
 from stylecore.optimize.watch import Watch
+from stylecore.pixel_settings import pixel_settings
 from stylecore.stylizer import Content, StylePainting
 from stylecore.stylizer.protocol import content_at
 from tasks.input_files import read_input, whole_inputs

@@ -13,9 +13,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from stylecore.presets import PRESETS, Preset, fill_fields, open_fields
-from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings, at_position
+from stylecore.settings import (
+    FrozenModel,
+    GeneratorSettings,
+    OptimizeSettings,
+    RefineSettings,
+    ThenSettings,
+    at_position,
+)
 
-Method = Literal["optimize", "identity"]
+Method = Literal["optimize", "generator", "identity"]
 RunnerName = Literal["threads", "dask", "ray"]
 _EVALUATIONS: Final = "evaluations: " + ", ".join(
     f"{name} {preset['optimize']['num_evaluations']}" for name, preset in PRESETS.items()
@@ -132,7 +139,8 @@ class StylizeJob(FrozenModel):
     )
     method: Method = Field(
         "optimize",
-        description="How to stylize; identity only resizes, to rehearse a job.",
+        description="How to stylize: optimize each picture, or one pass through a trained "
+        "generator; identity only resizes, to rehearse a job.",
         json_schema_extra=at_position(5),
     )
     cascade: bool = Field(
@@ -151,30 +159,40 @@ class StylizeJob(FrozenModel):
         description="Settings of the method optimize.",
         json_schema_extra=at_position(8),
     )
+    generator: Annotated[GeneratorSettings | None, BeforeValidator(_from_uri)] = Field(
+        None,
+        description="The generator, with the method generator.",
+        json_schema_extra=at_position(9),
+    )
+    then: ThenSettings | None = Field(
+        None,
+        description="What is done to the generator's pictures; empty: nothing.",
+        json_schema_extra=at_position(10),
+    )
     refine: Annotated[RefineSettings | None, BeforeValidator(_from_uri)] = Field(
         None,
         description="Refiner that goes over each picture; empty: none.",
-        json_schema_extra=at_position(9),
+        json_schema_extra=at_position(11),
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(10))
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed.", json_schema_extra=at_position(12))
     output: OutputSettings = Field(
-        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(11)
+        OutputSettings(), description="How pictures are written.", json_schema_extra=at_position(13)
     )
     limits: Limits = Field(
         Limits(),
         description="What a row, a shard and a run may cost.",
-        json_schema_extra=at_position(12),
+        json_schema_extra=at_position(14),
     )
     allow: tuple[str, ...] = Field(
         (),
         description="Prefixes that rows may name besides the manifest's and the styles' buckets.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(15),
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(14),
+        json_schema_extra=at_position(16),
     )
     batch_size: int | None = Field(
         None,
@@ -182,13 +200,13 @@ class StylizeJob(FrozenModel):
         le=64,
         description="Pictures of one size that are optimized at once, if they fit in memory; "
         "empty: 1 on a CPU, 8 on a GPU.",
-        json_schema_extra=at_position(15),
+        json_schema_extra=at_position(17),
     )
     runner: RunnerName = Field(
         "threads",
         description="What works through the shards: threads of this process, or a Dask or Ray "
         "cluster.",
-        json_schema_extra=at_position(16),
+        json_schema_extra=at_position(18),
     )
     runner_address: str | None = Field(
         None,
@@ -197,13 +215,13 @@ class StylizeJob(FrozenModel):
         pattern=r"^[^@\s]*$",
         description="Address of a cluster that is there, such as tcp://10.0.0.5:8786 (Dask) or "
         "ray://10.0.0.5:10001; empty: one on this machine for the time of the run.",
-        json_schema_extra=at_position(17),
+        json_schema_extra=at_position(19),
     )
     run_key: str = Field(
         "",
         max_length=200,
         description="Any text; another text makes another run of the same job.",
-        json_schema_extra=at_position(18),
+        json_schema_extra=at_position(20),
     )
 
     @model_validator(mode="before")
@@ -232,6 +250,19 @@ class StylizeJob(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _generators_generate(self) -> StylizeJob:
+        if self.method == "generator" and self.generator is None:
+            raise ValueError("generator: name the generator to use (generator.uri, --weights)")
+        for name in ("generator", "then"):
+            if self.method != "generator" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: is for the method generator; leave one of them out")
+        if self.method == "generator" and (self.cascade or self.regions):
+            raise ValueError("generator: takes neither regions nor a cascade; use optimize")
+        if self.method == "generator" and any(style.mask_uri for style in self.styles):
+            raise ValueError("styles: a generator takes no masks; use optimize")
+        return self
+
+    @model_validator(mode="after")
     def _threads_have_no_address(self) -> StylizeJob:
         if self.runner_address is not None and self.runner == "threads":
             raise ValueError("runner_address: threads are in this process; name dask or ray too")
@@ -249,29 +280,3 @@ class StylizeJob(FrozenModel):
 def without_preset(job: StylizeJob) -> dict[str, Any]:
     """The fields of a job as JSON values, null where they are what its preset says."""
     return open_fields(job.model_dump(mode="json"), PRESETS[job.preset])
-
-
-def pixel_settings(job: StylizeJob) -> dict[str, Any]:
-    """The settings that change pixels: what a fingerprint is taken over, besides the inputs.
-
-    Where an input lies is not among them; its bytes are, through the digest of the inputs.
-    """
-    settings: dict[str, Any] = {
-        "method": job.method,
-        "max_side_px": job.max_side_px,
-        "output": job.output.model_dump(mode="json", exclude={"save_every"}),
-    }
-    if job.method == "optimize":
-        settings["seed"] = job.seed
-        settings["cascade"] = job.cascade
-        places = {"encoder_weights_uri", "init_uri"}
-        settings["optimize"] = job.optimize.model_dump(mode="json", exclude=places)
-    if job.refine is not None:
-        settings["refine"] = _refine_settings(job.refine)
-    return settings
-
-
-def _refine_settings(refine: RefineSettings) -> dict[str, Any]:
-    unused = {"uri"} if refine.is_per_image else {"uri", "num_steps"}
-    values = refine.model_dump(mode="json", exclude=unused)
-    return {**values, "is_per_image": refine.is_per_image}

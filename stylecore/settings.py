@@ -230,3 +230,32 @@ class RefineSettings(FrozenModel):
         if self.is_per_image and self.strength == "style":
             raise ValueError("strength: style needs a refiner of the style, not per-image")
         return self
+
+
+class GeneratorSettings(FrozenModel):
+    """A feed-forward network in place of optimizing."""
+
+    uri: str = Field(
+        min_length=1,
+        description="Generator that `stylebatch train generator` wrote: its folder or file.",
+        json_schema_extra=at_position(0),
+    )
+
+
+class ThenSettings(FrozenModel):
+    """What is done to a generator's pictures afterwards."""
+
+    optimize: OptimizeSettings = Field(
+        description="Optimize them on, with these settings, from the generator's picture.",
+        json_schema_extra=at_position(0),
+    )
+
+    @model_validator(mode="after")
+    def _begins_with_the_picture(self) -> ThenSettings:
+        if self.optimize.num_evaluations is None:
+            raise ValueError("then.optimize.num_evaluations: say how many, such as 20")
+        if self.optimize.init != "content" or self.optimize.init_uri is not None:
+            raise ValueError("then.optimize.init: it starts from the generator's picture")
+        if self.optimize.encoder_weights_uri is not None:
+            raise ValueError("then.optimize.encoder_weights_uri: only the default weights")
+        return self

@@ -12,11 +12,10 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_uri, join_uri
 from stylecore.config import StylizeJob
 from stylecore.perception.digests import shipped_weights_digest
-from stylecore.settings import RefineSettings
 
-REFINER_FILE: Final = "refiner.safetensors"
+_FILES: Final = {"refine": "refiner.safetensors", "generator": "generator.safetensors"}
 _INPUT_SETTINGS: Final = frozenset({"encoder_weights_uri", "init_uri"})
-_MAX_WEIGHTS_BYTES: Final = 2 * 1024**3
+MAX_WEIGHTS_BYTES: Final = 2 * 1024**3
 
 
 def whole_inputs(job: StylizeJob) -> dict[str, Any]:
@@ -27,26 +26,29 @@ def whole_inputs(job: StylizeJob) -> dict[str, Any]:
     """
     named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
     uris = {field: object_uri(field, uri) for field, uri in named.items()}
-    return {
-        "optimize": job.optimize.model_copy(update=uris),
-        "refine": None if job.refine is None else _whole_refiner(job.refine),
-    }
+    whole: dict[str, Any] = {"optimize": job.optimize.model_copy(update=uris)}
+    if job.refine is not None and not job.refine.is_per_image:
+        whole["refine"] = job.refine.model_copy(update=_whole_file("refine", job.refine.uri))
+    if job.generator is not None:
+        uri = _whole_file("generator", job.generator.uri)
+        whole["generator"] = job.generator.model_copy(update=uri)
+    return whole
 
 
-def _whole_refiner(refine: RefineSettings) -> RefineSettings:
-    """With the URI of the file, where the folder that training wrote is named."""
-    if refine.is_per_image:
-        return refine
-    is_file = refine.uri.endswith(".safetensors")
-    uri = refine.uri if is_file else join_uri(refine.uri.rstrip("/"), REFINER_FILE)
-    return refine.model_copy(update={"uri": object_uri("refine", uri)})
+def _whole_file(field: str, uri: str) -> dict[str, str]:
+    """The URI of the file, where the folder that training wrote is named."""
+    is_file = uri.endswith(".safetensors")
+    whole = uri if is_file else join_uri(uri.rstrip("/"), _FILES[field])
+    return {"uri": object_uri(field, whole)}
 
 
 def input_uris(job: StylizeJob) -> dict[str, str]:
-    """Weights, picture to start from, refiner: where they are, by the name of the setting."""
-    if job.method == "identity":
-        return {}
-    named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
+    """Weights, picture to start from, networks: where they are, by the name of the setting."""
+    named: dict[str, str] = {}
+    if job.method == "optimize":
+        named = job.optimize.model_dump(include={*_INPUT_SETTINGS}, exclude_none=True)
+    if job.generator is not None:
+        named["generator"] = job.generator.uri
     if job.refine is not None and not job.refine.is_per_image:
         named["refine"] = job.refine.uri
     return named
@@ -62,7 +64,7 @@ def read_input_files(store: Store, job: StylizeJob) -> dict[str, bytes]:
 
 
 def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
-    """Refuse a refiner that is none before anything is planned.
+    """Refuse a refiner or generator that is none before anything is planned.
 
     Raises:
         JobError: it is damaged, or something else.
@@ -71,6 +73,10 @@ def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
         from stylecore.refine.files import load_refiner  # brings torch
 
         load_refiner(files["refine"], f"refine: {job.refine.uri}")
+    if job.generator is not None:
+        from stylecore.generate.files import load_generator  # so does this
+
+        load_generator(files["generator"], f"generator: {job.generator.uri}")
 
 
 def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
@@ -78,10 +84,11 @@ def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
     if job.method == "identity":
         return ""
     digests = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(files.items())]
-    return digest_of([shipped_weights_digest(job.optimize.encoder), digests])
+    encoder = job.optimize.encoder if job.then is None else job.then.optimize.encoder
+    return digest_of([shipped_weights_digest(encoder), digests])
 
 
-def read_input(store: Store, what: str, uri: str, max_bytes: int = _MAX_WEIGHTS_BYTES) -> bytes:
+def read_input(store: Store, what: str, uri: str, max_bytes: int = MAX_WEIGHTS_BYTES) -> bytes:
     """A file that the job itself names.
 
     Raises:

@@ -15,9 +15,9 @@ from stylecore.images.codec import decode_image
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import StylePainting, Stylizer, StylizerInputs, build_stylizer
 from tasks.devices import device_slot
-from tasks.input_files import digest_inputs, read_input_files
+from tasks.input_files import MAX_WEIGHTS_BYTES, digest_inputs, read_input_files
 from tasks.preparing import decode_limits
-from tasks.style_files import decode_style, read_style_files, style_digest
+from tasks.style_files import decode_style, is_painted, read_style_files, style_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,16 @@ def load_style(store: Store, job: StylizeJob, style: PlannedStyle) -> LoadedStyl
         JobError: one of the job's own paintings is no longer what was planned.
     """
     limits = decode_limits(job)
-    files, masks = read_style_files(
-        style.style(), lambda uri: store.read_bytes(uri, limits.max_bytes)[0]
-    )
+    most = limits.max_bytes if is_painted(job, style.style()) else MAX_WEIGHTS_BYTES
+    files, masks = read_style_files(style.style(), lambda uri: store.read_bytes(uri, most)[0])
     digest = style_digest(files, style.weights, masks)
     if style.digest not in (None, digest):
         raise JobError(
             f"{style.style().uri}: the painting or its mask changed after the run was planned. "
             "Start the job again: the new one makes a new run."
         )
+    if not is_painted(job, style.style()):
+        return LoadedStyle(style.name, digest, [])
     paintings = decode_style(style.style(), files, masks, limits)
     return LoadedStyle(style.name, digest, paintings)
 
@@ -74,7 +75,8 @@ def open_painter(
         if "init_uri" in files:
             uri = str(job.optimize.init_uri)
             init = decode_image(files["init_uri"], uri, decode_limits(job))
-        inputs = StylizerInputs(files.get("encoder_weights_uri"), init, files.get("refine"))
+        networks = (files.get("refine"), files.get("generator"))
+        inputs = StylizerInputs(files.get("encoder_weights_uri"), init, *networks)
         stylizer = build_stylizer(here, style.paintings, inputs, watch)
         yield Painter(stylizer, device, digest_inputs(job, files))
         if device != "cpu":

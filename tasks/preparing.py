@@ -29,10 +29,12 @@ from stylecore.batch.uris import (
     check_folder,
     join_uri,
 )
-from stylecore.config import StyleSource, StylizeJob, pixel_settings
+from stylecore.config import StyleSource, StylizeJob
 from stylecore.images.limits import DecodeLimits
 from stylecore.perception.layers import check_layers, check_pooling, layer_names
+from stylecore.pixel_settings import pixel_settings
 from tasks.input_files import (
+    MAX_WEIGHTS_BYTES,
     check_input_files,
     digest_inputs,
     object_uri,
@@ -40,7 +42,13 @@ from tasks.input_files import (
     read_input_files,
     whole_inputs,
 )
-from tasks.style_files import decode_style, read_style_files, style_digest, style_sources
+from tasks.style_files import (
+    decode_style,
+    is_painted,
+    read_style_files,
+    style_digest,
+    style_sources,
+)
 
 # Limits of how the work is cut up: the same run with others.
 _FREE_LIMITS = {"rows_per_shard", "run_minutes"}
@@ -129,8 +137,8 @@ def normalize_job(job: StylizeJob) -> StylizeJob:
     Raises:
         JobError: naming the field that is wrong.
     """
-    if job.method == "optimize":
-        settings = job.optimize
+    settings = job.optimize if job.then is None else job.then.optimize
+    if job.method == "optimize" or job.then is not None:
         wanted = (*settings.content_layers, *settings.style_layers)
         check_layers(wanted, layer_names(settings.encoder))
         check_pooling(settings.encoder, settings.pooling)
@@ -178,10 +186,12 @@ def check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
     Raises:
         JobError: one of them cannot be read.
     """
-    style, most = Style("", *source), job.limits.max_bytes
+    style = Style("", *source)
+    most = job.limits.max_bytes if is_painted(job, style) else MAX_WEIGHTS_BYTES
     files, masks = read_style_files(style, lambda uri: read_input(store, "style", uri, most))
-    with job_errors("style"):
-        decode_style(style, files, masks, decode_limits(job))
+    if is_painted(job, style):
+        with job_errors("style"):
+            decode_style(style, files, masks, decode_limits(job))
     return style_digest(files, style.weights, masks)
 
 

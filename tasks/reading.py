@@ -15,12 +15,12 @@ from stylecore.batch.ledger import RunLedger
 from stylecore.batch.planning import PlannedRow
 from stylecore.batch.store import Store
 from stylecore.batch.uris import is_s3, join_uri
-from stylecore.config import pixel_settings
 from stylecore.errors import MissingError
 from stylecore.images.codec import GrayImage, RgbImage, decoded
 from stylecore.images.limits import DecodeLimits
 from stylecore.images.masks import decode_mask, resize_mask
 from stylecore.images.resize import resize_content
+from stylecore.pixel_settings import pixel_settings
 from tasks.preparing import decode_limits
 
 _T = TypeVar("_T")

@@ -17,10 +17,17 @@ from stylecore.stylizer.protocol import StylePainting
 
 def style_sources(job: StylizeJob) -> list[StyleSources]:
     """The job's styles: each by itself, or all as one in a blend, in regions or in a cascade."""
+    if job.generator is not None and not job.styles:
+        return [((job.generator.uri,), (1.0,))]  # the only style that the generator has
     is_one = job.cascade or job.regions or any(style.weight for style in job.styles)
     if is_one and job.styles:
         return [style_source(job.styles)]
     return list(dict.fromkeys(style_source([style]) for style in job.styles))
+
+
+def is_painted(job: StylizeJob, style: Style) -> bool:
+    """Whether a style's files are paintings, and not the generator that has no other style."""
+    return job.generator is None or style.uris != (job.generator.uri,)
 
 
 def style_source(styles: Sequence[StyleSource]) -> StyleSources:
@@ -82,5 +89,6 @@ def decode_style(
             if not mask.any():
                 reason = "it is black all over: nothing of the painting is left"
                 raise JobError(f"style mask: {mask_uri}: {reason}")
-        paintings.append(StylePainting(pixels, share, mask))
+        digest = hashlib.sha256(data).hexdigest()
+        paintings.append(StylePainting(pixels, share, mask, digest))
     return paintings

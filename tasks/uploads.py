@@ -18,8 +18,9 @@ from stylecore.batch.ledger import RunLedger, open_ledger
 from stylecore.batch.store import Store
 from stylecore.batch.uploads import Upload, failure_note, next_attempt, write_manifest
 from stylecore.batch.uris import join_uri
-from stylecore.config import StylizeJob, pixel_settings
+from stylecore.config import StylizeJob
 from stylecore.errors import JobError, RowError
+from stylecore.pixel_settings import pixel_settings
 from tasks.preparing import prepare_run
 from tasks.style_files import style_sources
 from tasks.upload_styles import KnownDigests, StyleReader, digests_uri, version_of

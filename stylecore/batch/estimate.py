@@ -22,6 +22,8 @@ _FLOP_PER_PIXEL: Final[Mapping[EncoderName, float]] = {
     "resnet50": 21.4e9 / 256**2,
     "inception_v3": 15.4e9 / 256**2,
 }
+_GENERATOR_FLOP_PER_PIXEL: Final = 1.4e5  # of the default network; one pass, no gradient
+_GENERATOR_BYTES: Final = 700  # per pixel, of its feature maps at full size
 _CPU_FLOP_PER_CORE: Final = 60e9
 _GPU_FLOP: Final = 20e12
 _RESIZE_SECONDS_PER_PIXEL: Final = 1e-7
@@ -107,7 +109,9 @@ def estimate_job(job: StylizeJob, planned: int) -> Estimate:
 
 def evaluations_each(job: StylizeJob) -> int:
     """Evaluations that one picture takes, at all scales and in all styles of a cascade."""
-    if job.method == "identity":
+    if job.then is not None:
+        return (job.then.optimize.num_evaluations or 0) * job.then.optimize.num_scales
+    if job.method != "optimize":
         return 0
     return (job.optimize.num_evaluations or 0) * job.optimize.num_scales * _cascade_length(job)
 
@@ -131,7 +135,11 @@ def _picture_seconds(job: StylizeJob, flop_per_second: float) -> float:
     overhead = pixels * _RESIZE_SECONDS_PER_PIXEL + 0.01
     if job.method == "identity":
         return overhead
-    settings = job.optimize
+    if job.method == "generator":
+        overhead += pixels * _GENERATOR_FLOP_PER_PIXEL / flop_per_second
+    if job.method == "generator" and job.then is None:
+        return overhead
+    settings = job.optimize if job.then is None else job.then.optimize
     evaluations = (settings.num_evaluations or 0) + 2  # targets and figures cost about two
     scales = sum(0.25**halvings for halvings in range(settings.num_scales))
     passes = evaluations * scales * _cascade_length(job)
@@ -147,6 +155,11 @@ def _memory_bytes(job: StylizeJob) -> float:
     if job.method == "identity":
         return _IDENTITY_BYTES
     side, settings = job.max_side_px, job.optimize
+    if job.method == "generator":
+        generating = _STYLIZER_BYTES + side**2 * _GENERATOR_BYTES * (job.batch_size or 1)
+        if job.then is None:
+            return generating + _PIPELINE_BYTES
+        settings = job.then.optimize
     work = PixelWork(
         settings.encoder,
         side,

@@ -110,7 +110,7 @@ def style_folder(output_uri: str, style_name: str) -> str:
 
 def name_styles(sources: Sequence[StyleSources]) -> list[Style]:
     """Give every style its folder name: safe stems, told apart by a digest where they are equal."""
-    stems = ["-and-".join(safe_stem(uri) for uri in uris)[:100] for uris, *_ in sources]
+    stems = ["-and-".join(map(_stem, uris))[:100] for uris, *_ in sources]
     names = stems
     for digits in _DIGEST_DIGITS:
         uses = Counter(name.casefold() for name in names)  # some file systems know no case
@@ -119,3 +119,8 @@ def name_styles(sources: Sequence[StyleSources]) -> list[Style]:
             for name, stem, source in zip(names, stems, sources, strict=True)
         ]
     return [Style(name, *source) for name, source in zip(names, sources, strict=True)]
+
+
+def _stem(uri: str) -> str:
+    """Of a painting its name; of a generator, which is always called so, that of its folder."""
+    return safe_stem(uri.removesuffix("/generator.safetensors"))

@@ -13,6 +13,7 @@ from stylecore.errors import JobError
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer.cascade import CascadeStylizer
 from stylecore.stylizer.identity import IdentityStylizer
+from stylecore.stylizer.polished import PolishedStylizer
 from stylecore.stylizer.protocol import (
     Content,
     StylePainting,
@@ -47,6 +48,21 @@ def build_stylizer(
     """
     if job.method == "identity":
         return IdentityStylizer(watch)
+    build = _build_generating if job.method == "generator" else _build_optimizing
+    stylizer = build(job, styles, inputs, watch)
+    if job.refine is None:
+        return stylizer
+    from stylecore.stylizer.refined import RefinedStylizer, open_refining
+
+    # Of a cascade, the last style is what the picture shall look like.
+    paintings = styles[-1:] if job.cascade else styles
+    refining = open_refining(job, paintings, inputs.refiner, watch)
+    return RefinedStylizer(stylizer, paintings, refining)
+
+
+def _build_optimizing(
+    job: StylizeJob, styles: Sequence[StylePainting], inputs: StylizerInputs, watch: Watch
+) -> Stylizer:
     if not styles:
         raise JobError("there is no style: name at least one painting")
     # Imported here because it brings torch.
@@ -57,15 +73,22 @@ def build_stylizer(
         OptimizeStylizer(job, stage, inputs, _later(watch, number * _evaluations_at_most(job)))
         for number, stage in enumerate(stages)
     ]
-    stylizer = optimizers[0] if len(optimizers) == 1 else CascadeStylizer(optimizers)
-    if job.refine is None:
-        return stylizer
-    from stylecore.stylizer.refined import RefinedStylizer, open_refining
+    return optimizers[0] if len(optimizers) == 1 else CascadeStylizer(optimizers)
 
-    # Of a cascade, the last style is what the picture shall look like.
-    paintings = stages[-1]
-    refining = open_refining(job, paintings, inputs.refiner, watch)
-    return RefinedStylizer(stylizer, paintings, refining)
+
+def _build_generating(
+    job: StylizeJob, styles: Sequence[StylePainting], inputs: StylizerInputs, watch: Watch
+) -> Stylizer:
+    if inputs.generator is None:
+        raise JobError("generator: its file was not given")
+    from stylecore.stylizer.generate import GeneratorStylizer
+
+    generator = GeneratorStylizer(job, styles, inputs.generator, watch)
+    if job.then is None:
+        return generator
+    settings = {"method": "optimize", "optimize": job.then.optimize}
+    polish = job.model_copy(update={**settings, "generator": None, "then": None})
+    return PolishedStylizer(generator, _build_optimizing(polish, styles, inputs, watch))
 
 
 def _evaluations_at_most(job: StylizeJob) -> int:

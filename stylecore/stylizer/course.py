@@ -11,7 +11,7 @@ from torch.nn import functional
 from stylecore.config import StylizeJob
 from stylecore.errors import NonFiniteError, OutOfMemoryError, RowError
 from stylecore.images.codec import RgbImage, resample
-from stylecore.images.tensors import crop, from_batch, pad_to_minimum
+from stylecore.images.tensors import crop, from_batch, pad_to_minimum, to_batch
 from stylecore.optimize.findings import MinimizeResult
 from stylecore.optimize.memory import is_memory_fault
 from stylecore.optimize.pool import Candidate, PictureClock
@@ -170,6 +170,9 @@ class Courses:
                 course.coarse, size, mode="bicubic", align_corners=False
             )
             return pad_to_minimum(larger.clamp(0, 1))
+        given = self._content(course).start
+        if given is not None and course.note is None:
+            return pad_to_minimum(to_batch([given]).to(subject.photograph))
         inputs = StartInputs(
             subject.style.paintings, self._inputs.init, self._job.seed, subject.style.masks
         )

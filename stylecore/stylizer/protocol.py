@@ -25,18 +25,21 @@ class Content:
         pixels: already at the size of the output, shape (h, w, 3).
         masks: where each painting of the style goes, in their order: white is where it does, and
             None everywhere. Shape (h, w). Without any, all paintings are blended everywhere.
+        start: picture of the same size to begin with, in place of what the settings say.
     """
 
     key: int
     pixels: RgbImage
     masks: tuple[GrayImage | None, ...] = ()
+    start: RgbImage | None = None
 
 
 def content_at(content: Content, max_side_px: int) -> Content:
     """The photograph and its masks with no side longer than ``max_side_px``."""
     pixels = resize_content(content.pixels, max_side_px)
     masks = tuple(mask if mask is None else resize_mask(mask, pixels) for mask in content.masks)
-    return Content(content.key, pixels, masks)
+    start = content.start if content.start is None else resize_content(content.start, max_side_px)
+    return Content(content.key, pixels, masks, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +50,13 @@ class StylePainting:
         pixels: shape (h, w, 3).
         weight: only its ratio to the weights of the style's other paintings matters.
         mask: white is the part of it that counts, shape (h, w); None is all of it.
+        digest: SHA-256 of its file, by which generators know it.
     """
 
     pixels: RgbImage
     weight: float = 1.0
     mask: GrayImage | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +90,13 @@ class StylizerInputs:
         weights: safetensors bytes of the encoder; None for its default weights.
         init: picture to start from, with ``init: image``.
         refiner: safetensors bytes of the refiner; None where none is named.
+        generator: safetensors bytes of the generator; None where none is named.
     """
 
     weights: bytes | None = None
     init: RgbImage | None = None
     refiner: bytes | None = None
+    generator: bytes | None = None
 
 
 class Stylizer(Protocol):

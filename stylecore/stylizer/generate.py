@@ -1,0 +1,158 @@
+"""The method that makes each picture in one pass through a trained network.
+
+The next batch is on its way to the device before the last one is fetched from it, so that a device
+that works by itself does not wait for this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from stylecore.config import StylizeJob
+from stylecore.errors import JobError, OutOfMemoryError
+from stylecore.generate.files import GeneratorCard, load_generator
+from stylecore.images.codec import RgbImage
+from stylecore.images.tensors import crop, from_batch, pad_to_minimum, to_batch
+from stylecore.optimize.memory import is_memory_fault
+from stylecore.optimize.watch import Watch
+from stylecore.stylizer.networks import find_device
+from stylecore.stylizer.protocol import Content, StylePainting, Stylized
+from stylecore.types import ImageBatch
+
+_BATCH_SIZES: Final = {"cpu": 1, "cuda": 8}
+_WAITING: Final = 4  # batches' worth of photographs of other sizes that wait for their like
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Photographs of one size on their way."""
+
+    contents: Sequence[Content]
+    pictures: ImageBatch
+    started: float
+
+
+class GeneratorStylizer:
+    """Makes pictures in one style by a generator.
+
+    Args:
+        job: its generator, device and batch size.
+        styles: paintings that the generator was trained for, blended by their weights; none: the
+            only style of the generator.
+        weights: the generator's file.
+        watch: stop flag.
+
+    Raises:
+        JobError: the file is no generator, it does not know a painting, or the device is not here.
+    """
+
+    def __init__(
+        self, job: StylizeJob, styles: Sequence[StylePainting], weights: bytes, watch: Watch
+    ) -> None:
+        where = f"generator: {job.generator.uri}" if job.generator else "generator"
+        generator, card = load_generator(weights, where)
+        self._device = find_device(job.device)
+        self._shares = share_styles(card, styles, where).to(self._device)
+        self._generator = generator.to(self._device).to(memory_format=torch.channels_last)
+        self._batch_size = job.batch_size or _BATCH_SIZES[self._device.type]
+        self._watch = watch
+
+    def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
+        """As ``Stylizer.stylize``; photographs of one size go through together."""
+        before: _Batch | None = None
+        for group in group_by_size(contents, self._batch_size):
+            self._watch.check_stop()
+            batch = self._begin(group)
+            if before is not None:
+                yield from _finish(before)
+            before = batch if isinstance(batch, _Batch) else None
+            if not isinstance(batch, _Batch):
+                yield from batch
+        if before is not None:
+            yield from _finish(before)
+
+    def score(self, content: Content, picture: RgbImage) -> None:
+        """Measuring would take ten times as long as making: ``stylebatch score`` does it."""
+
+    def _begin(self, group: Sequence[Content]) -> _Batch | list[Stylized]:
+        """Pictures that the device may still be at, or what became of each where memory ran out."""
+        started = time.perf_counter()
+        try:
+            return _Batch(group, self._generate(group), started)
+        except (MemoryError, RuntimeError) as fault:
+            if not is_memory_fault(fault):
+                raise
+        if len(group) == 1:
+            height, width = group[0].pixels.shape[:2]
+            reason = f"{width} x {height} px do not fit in memory: lower max_side_px"
+            return [Stylized(group[0].key, None, error=OutOfMemoryError("", reason))]
+        self._batch_size = len(group) // 2
+        halves = [group[: self._batch_size], group[self._batch_size :]]
+        found: list[Stylized] = []
+        for half in halves:
+            batch = self._begin(half)
+            found += list(_finish(batch)) if isinstance(batch, _Batch) else batch
+        return found
+
+    @torch.inference_mode()
+    def _generate(self, group: Sequence[Content]) -> ImageBatch:
+        photographs = to_batch([content.pixels for content in group])
+        there = pad_to_minimum(photographs).to(self._device, memory_format=torch.channels_last)
+        pictures = self._generator(there, self._shares.expand(len(group), -1))
+        return crop(pictures, *photographs.shape[-2:])
+
+
+def _finish(batch: _Batch) -> Iterator[Stylized]:
+    pictures = from_batch(batch.pictures)
+    seconds = (time.perf_counter() - batch.started) / len(pictures)
+    for content, pixels in zip(batch.contents, pictures, strict=True):
+        yield Stylized(content.key, pixels, seconds=seconds)
+
+
+def group_by_size(contents: Iterable[Content], most: int) -> Iterator[list[Content]]:
+    """Photographs of one size together, at most so many; a few of other sizes wait meanwhile."""
+    waiting: dict[tuple[int, ...], list[Content]] = {}
+    for content in contents:
+        group = waiting.setdefault(content.pixels.shape, [])
+        group.append(content)
+        if len(group) == most:
+            yield waiting.pop(content.pixels.shape)
+        elif sum(map(len, waiting.values())) > _WAITING * most:
+            yield waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
+    yield from waiting.values()
+
+
+def share_styles(card: GeneratorCard, styles: Sequence[StylePainting], where: str) -> torch.Tensor:
+    """How much of each of a generator's styles is wanted.
+
+    Args:
+        card: of the generator.
+        styles: paintings; none: the only style that there is.
+        where: the generator is; for messages.
+
+    Returns:
+        Shape (1, number of the generator's styles), adding up to 1.
+
+    Raises:
+        JobError: it was not trained for one of them, or none is named and there are several.
+    """
+    known = {style.digest: number for number, style in enumerate(card.styles)}
+    names = ", ".join(style.name for style in card.styles[:8])
+    shares = torch.zeros(1, len(card.styles))
+    if not styles:
+        if len(card.styles) > 1:
+            raise JobError(f"{where}: knows {names}: name the painting of the one that is wanted")
+        return shares + 1
+    for style in styles:
+        if style.digest not in known:
+            raise JobError(
+                f"{where}: was not trained for this painting (SHA-256 {style.digest[:12]}...). It "
+                f"knows {names}: name the file of one of them, or train it for this one"
+            )
+        shares[0, known[style.digest]] += style.weight
+    return shares / shares.sum()
