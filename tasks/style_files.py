@@ -30,6 +30,30 @@ def is_painted(job: StylizeJob, style: Style) -> bool:
     return job.generator is None or style.uris != (job.generator.uri,)
 
 
+def check_known(
+    job: StylizeJob, style: Style, files: Sequence[bytes], generator: bytes | None
+) -> None:
+    """Refuse a style that the job's generator was not trained for.
+
+    Args:
+        job: which may have a generator.
+        style: of the job or of a row.
+        files: of its paintings.
+        generator: the file, where there is one.
+
+    Raises:
+        StyleUnknownError: it was not.
+        JobError: the file is no generator.
+    """
+    if job.generator is None or generator is None:
+        return
+    from stylecore.generate.files import place_styles, read_generator_card  # brings torch
+
+    card = read_generator_card(generator, f"generator: {job.generator.uri}")
+    painted = files if is_painted(job, style) else []
+    place_styles(card, style.uri, [str(_digest_of_file(data)) for data in painted])
+
+
 def style_source(styles: Sequence[StyleSource]) -> StyleSources:
     """Paintings of a job as one style."""
     uris = tuple(style.uri for style in styles)

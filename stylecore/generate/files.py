@@ -6,11 +6,14 @@ is built from it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Final, Literal
 
 import torch
 from pydantic import Field, JsonValue
 
+from stylecore.errors import StyleUnknownError
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import (
     CARD_KEY,
@@ -21,6 +24,8 @@ from stylecore.perception.tensor_files import (
 )
 from stylecore.settings import FrozenModel
 
+_KIND: Final = "generator"
+_NAMED: Final = 8
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -67,6 +72,12 @@ class GeneratorCard(FrozenModel):
     license: str = Field("", max_length=10_000)
 
 
+@lru_cache(maxsize=2)  # a job of ten thousand styles asks it for each
+def read_generator_card(data: bytes, where: str) -> GeneratorCard:
+    """What a generator's file says that it is; arguments and errors as for ``load_generator``."""
+    return read_card(read_tensors(data, where)[1], GeneratorCard, where, _KIND)
+
+
 def save_generator(generator: Generator, card: GeneratorCard) -> bytes:
     """The file of a generator: its weights in half precision, and the card in the header.
 
@@ -89,10 +100,39 @@ def load_generator(data: bytes, where: str) -> tuple[Generator, GeneratorCard]:
             shapes than its card says.
     """
     tensors, header = read_tensors(data, where)
-    card = read_card(header, GeneratorCard, where, "generator")
+    card = read_card(header, GeneratorCard, where, _KIND)
     with torch.device("meta"):  # a card of one line can announce gigabytes
         generator = Generator(len(card.styles), card.width, card.num_blocks)
     check_shapes(tensors, generator.state_dict(), torch.float16, where)
     singles = {name: tensor.float() for name, tensor in tensors.items()}
     generator.load_state_dict(singles, assign=True)
     return generator.requires_grad_(False).eval(), card
+
+
+def place_styles(card: GeneratorCard, uri: str, digests: Sequence[str]) -> list[int]:
+    """Which of a generator's styles paintings are.
+
+    Args:
+        card: of the generator.
+        uri: of the paintings, for messages.
+        digests: SHA-256 of each painting's file; none: the only style that there is.
+
+    Raises:
+        StyleUnknownError: it was not trained for one of them, or none is named and there are
+            several.
+    """
+    known = {style.digest: number for number, style in enumerate(card.styles)}
+    names = ", ".join(style.name for style in card.styles[:_NAMED])
+    if not digests:
+        if len(card.styles) > 1:
+            reason = f"the generator knows {names}: name the painting of the one that is wanted"
+            raise StyleUnknownError(uri, reason)
+        return [0]
+    for digest in digests:
+        if digest not in known:
+            raise StyleUnknownError(
+                uri,
+                f"the generator was not trained for this painting (SHA-256 {digest[:12]}...). It "
+                f"knows {names}: name the file of one of them, or train it for this one",
+            )
+    return [known[digest] for digest in digests]

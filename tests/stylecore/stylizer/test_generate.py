@@ -10,7 +10,7 @@ from generators import generator_file
 from sample_images import GREAT_WAVE, POPPIES
 
 from stylecore.config import StylizeJob
-from stylecore.errors import JobError, RunStoppedError
+from stylecore.errors import RunStoppedError, StyleUnknownError
 from stylecore.generate.files import load_generator
 from stylecore.images.codec import RgbImage, decode_image
 from stylecore.images.limits import DecodeLimits
@@ -117,7 +117,7 @@ def test_a_blend_lies_between_its_styles():
 
 
 def test_a_painting_that_it_was_not_trained_for_is_refused_with_those_that_it_knows():
-    with pytest.raises(JobError, match="It knows great_wave: name the file of one of them"):
+    with pytest.raises(StyleUnknownError, match="It knows great_wave: name the file"):
         stylizer(painting(POPPIES), knows=[GREAT_WAVE])
 
 
@@ -126,7 +126,7 @@ def test_the_only_style_needs_no_name_and_one_of_several_does():
     named = pictures([*stylizer(painting(POPPIES), knows=[POPPIES]).stylize(contents)])
     unnamed = pictures([*stylizer(knows=[POPPIES]).stylize(contents)])
     np.testing.assert_array_equal(named[0], unnamed[0])
-    with pytest.raises(JobError, match="knows great_wave, poppies: name the painting"):
+    with pytest.raises(StyleUnknownError, match="knows great_wave, poppies: name the painting"):
         stylizer()
 
 
