@@ -36,7 +36,11 @@ def test_names_are_unique() -> None:
 
 def test_what_is_not_asked_for_is_not_there_and_what_a_person_starts_always_is() -> None:
     on_demand = {
-        f"{flow}/on-demand" for flow in ("train-refiner", "retry-run", "score-run", "compare-runs")
+        f"{flow}/on-demand"
+        for flow in (
+            *("train-refiner", "train-generator"),
+            *("retry-run", "score-run", "compare-runs"),
+        )
     }
     always = {"stylize-manifest/nightly", "stylize-shards/child", *on_demand}
     assert set(names(Occasions())) == always
