@@ -1,5 +1,6 @@
 """A job with a generator, from the file to the results, on a local folder."""
 
+import threading
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from stylecore.batch.ledger import RunLedger
 from stylecore.batch.store import Store
 from stylecore.errors import JobError
 from tasks.preparing import prepare_run
+from tasks.scoring import read_scores, score_shard
 from tasks.shard_work import ShardRequest, work_through_shard
 
 
@@ -142,3 +144,19 @@ def test_a_row_that_names_a_painting_that_it_does_not_know_fails_alone(
     run(bucket, weights, manifest_uri=str(manifest), styles=[], allow=[str(bucket.folder)])
     codes = {Path(row["style_uri"]).stem: row["error_code"] for row in bucket.results()}
     assert codes == {"wave": None, "poppies": "style_unknown"}
+
+
+def test_a_run_without_a_painting_cannot_be_scored_and_says_so(
+    bucket: LocalBucket, weights: Path
+) -> None:
+    ledger = run(bucket, weights, styles=[])
+    assert score_shard(ledger, 0, threading.Event()) == 3
+    lines = list(read_scores(ledger, 0))
+    assert {line.error_code for line in lines} == {"missing"}
+
+
+def test_a_generated_picture_can_be_scored(bucket: LocalBucket, weights: Path) -> None:
+    ledger = run(bucket, weights)
+    score_shard(ledger, 0, threading.Event())
+    lines = list(read_scores(ledger, 0))
+    assert all((line.swdl or 0) > 0 for line in lines)
