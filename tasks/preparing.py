@@ -96,7 +96,7 @@ class _Request:
         named = [f"{self.manifest.base_uri}/", *(source.uri for source in self.job.styles)]
         allowed = AllowList([*map(bucket_or_folder, named), *self.job.allow])
         masks: MaskRule = "required" if self.job.regions else "optional"
-        if self.job.cascade:
+        if self.job.cascade or self.job.generator is not None:
             masks = "refused"
         return RowReader(self.manifest, self.styles, allowed, masks)
 

@@ -160,3 +160,10 @@ def test_a_generated_picture_can_be_scored(bucket: LocalBucket, weights: Path) -
     score_shard(ledger, 0, threading.Event())
     lines = list(read_scores(ledger, 0))
     assert all((line.swdl or 0) > 0 for line in lines)
+
+
+def test_rows_with_masks_are_refused(bucket: LocalBucket, weights: Path) -> None:
+    photograph = sorted(bucket.photographs.glob("*.jpg"))[0]
+    manifest = bucket.manifest({"content_uri": str(photograph), "mask_uri": str(photograph)})
+    with pytest.raises(JobError, match="which no cascade and no generator takes"):
+        run(bucket, weights, manifest_uri=str(manifest))
