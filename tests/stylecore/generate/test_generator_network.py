@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylecore.generate.networks import ConditionalNorm, Generator
+from stylecore.generate.networks import ColorMatch, ConditionalNorm, Generator
 from stylecore.training.generator_game import one_hot
 
 
@@ -67,3 +67,23 @@ def test_the_gradient_reaches_only_the_styles_that_were_asked_for(generator):
     assert gradient is not None
     assert gradient[1].abs().sum() > 0
     assert gradient[[0, 2]].abs().sum() == 0
+
+
+def test_a_new_network_adds_to_the_photograph_in_the_colors_of_the_style():
+    color = ColorMatch(2)
+    color.mixing.data[1] = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    color.shift.data[1] = torch.tensor([0.1, 0.2, 0.3])
+    photographs = noise(2)
+    found = color(photographs, one_hot(torch.tensor([0, 1]), 2))
+    mean = photographs.mean(dim=(2, 3), keepdim=True)
+    variance = photographs.var(dim=(2, 3), keepdim=True, correction=0)
+    normal = (photographs - mean) / (variance + 1e-3).sqrt()
+    torch.testing.assert_close(found[0], normal[0])
+    swapped = normal[1][[1, 0, 2]] * torch.tensor([1.0, 1.0, 2.0])[:, None, None]
+    expected = swapped + torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+    torch.testing.assert_close(found[1], expected)
+
+
+def test_a_photograph_of_one_color_stays_finite(generator):
+    flat = torch.full((1, 3, 32, 32), 0.25)
+    assert generator(flat, one_hot(torch.tensor([0]), 3)).isfinite().all()
