@@ -74,9 +74,22 @@ def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
 
         load_refiner(files["refine"], f"refine: {job.refine.uri}")
     if job.generator is not None:
-        from stylecore.generate.files import load_generator  # so does this
+        from stylecore.generate.loading import load_network  # so does this
 
-        load_generator(files["generator"], f"generator: {job.generator.uri}")
+        load_network(files["generator"], job.generator)
+
+
+def has_own_styles(job: StylizeJob, files: Mapping[str, bytes]) -> bool:
+    """Whether the generator was trained for styles; not one that takes any painting.
+
+    Raises:
+        JobError: it is no generator.
+    """
+    if job.generator is None or "generator" not in files:
+        return False
+    from stylecore.generate.loading import TrainedNetwork, load_network
+
+    return isinstance(load_network(files["generator"], job.generator), TrainedNetwork)
 
 
 def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:

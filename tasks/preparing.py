@@ -37,6 +37,7 @@ from tasks.input_files import (
     MAX_WEIGHTS_BYTES,
     check_input_files,
     digest_inputs,
+    has_own_styles,
     object_uri,
     read_input,
     read_input_files,
@@ -169,10 +170,10 @@ def decode_limits(job: StylizeJob) -> DecodeLimits:
 
 @contextmanager
 def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
-    sources = style_sources(job)
-    digests = [check_style(store, job, source) for source in sources]
     files = read_input_files(store, job)
     check_input_files(job, files)
+    sources = style_sources(job) if job.styles or has_own_styles(job, files) else []
+    digests = [check_style(store, job, source) for source in sources]
     inputs_digest = digest_inputs(job, files)
     with scratch_folder() as folder:
         ours = [join_uri(job.output_uri, name) for name in _OUTPUT_FOLDERS]

@@ -7,7 +7,7 @@ photographs.jsonl       manifest of the fit ones, and
 pictures/               the run that stylized them, for a refiner, where no other run was named
 checkpoint.safetensors  the training between two steps, until it is finished
 samples/ curves.json curves.svg
-refiner.safetensors     or generator.safetensors, or arbitrary.safetensors
+refiner.safetensors     or generator.safetensors, of whatever kind
 card.json               what the network is; written last: its presence means that it is finished
 """
 
@@ -103,7 +103,8 @@ class TrainingFolder:
     @property
     def weights_uri(self) -> str:
         """Where the network goes when it is trained."""
-        return self.uri(f"{self.record.network}.safetensors")
+        name = "refiner" if self.record.network == "refiner" else "generator"
+        return self.uri(f"{name}.safetensors")
 
     @cached_property
     def record(self) -> TrainingRecord:

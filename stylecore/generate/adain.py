@@ -76,5 +76,6 @@ def adapt(features: FeatureMap, statistics: ChannelStatistics) -> FeatureMap:
     """
     own = measure_channels(features)
     gain = statistics.deviation / own.deviation
-    offset = statistics.mean - own.mean * gain
-    return torch.addcmul(offset[..., None, None], features, gain[..., None, None])
+    # In this order, since the gain of a channel that hardly varies is large.
+    centred = features - own.mean[..., None, None]
+    return torch.addcmul(statistics.mean[..., None, None], centred, gain[..., None, None])

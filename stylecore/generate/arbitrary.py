@@ -44,7 +44,7 @@ class ArbitraryGenerator(nn.Module):
             Of one image.
         """
         each = [measure_channels(self.encoder(one, [FEATURES])[FEATURES]) for one in paintings]
-        shares = torch.tensor(weights, device=each[0].mean.device) / sum(weights)
+        shares = torch.tensor([weights], device=each[0].mean.device) / sum(weights)
         return ChannelStatistics(
             shares @ torch.cat([one.mean for one in each]),
             shares @ torch.cat([one.deviation for one in each]),

@@ -26,6 +26,7 @@ from stylecore.training.curves import CurvePoint
 from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
+from stylecore.training.style_views import measure_views
 from stylecore.training.watch import TrainingWatch
 
 _NUM_SEEN_PAINTINGS = 3  # to validate in, where none are kept from training
@@ -117,7 +118,8 @@ def train_arbitrary(
     paintings, judged = hold_out(data.scaled_paintings(), settings.num_validation_paintings, seed)
     judged = judged[: settings.num_validation_paintings or _NUM_SEEN_PAINTINGS]
     random = torch.Generator().manual_seed(seed)
-    game = ArbitraryGame(train, paintings, encoder, settings, random)
+    views = measure_views(encoder, paintings, train, settings, random, watch.should_stop)
+    game = ArbitraryGame(train, views, encoder, settings)
     loop = _build_loop(game, encoder, settings, random)
     validator = ArbitraryValidator(held, judged, encoder, perception.lpips, settings)
     request = _describe_request(data, settings)

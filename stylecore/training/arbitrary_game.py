@@ -23,7 +23,7 @@ from stylecore.perception.encoder import Encoder
 from stylecore.refine.adversary import Scalar
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.augmentation import crop_randomly
-from stylecore.training.style_views import STYLE_LAYERS, LayerStatistics, measure_views
+from stylecore.training.style_views import STYLE_LAYERS, LayerStatistics
 from stylecore.types import FeatureMap, ImageBatch, PerImage
 
 _LEAST_ENERGY = 1e-8  # of a black photograph's features
@@ -47,25 +47,23 @@ class ArbitraryGame:
 
     Args:
         photographs: to train on, 8 bit, each of shape (h, w, 3), at the size of the pictures.
-        paintings: likewise, at the size of the strokes.
+        views: styles to draw from.
         encoder: on the device.
         settings: crops and weights.
-        random: what is drawn here is drawn from it, on the CPU.
     """
 
     def __init__(
         self,
         photographs: Sequence[RgbImage],
-        paintings: Sequence[RgbImage],
+        views: LayerStatistics,
         encoder: Encoder,
         settings: TrainArbitrarySettings,
-        random: torch.Generator,
     ) -> None:
         self.photographs = photographs
         self.encoder = encoder
         self.settings = settings
         self.device = encoder.mean.device
-        self.views = measure_views(encoder, paintings, photographs, settings, random)
+        self.views = views
 
     @torch.no_grad()
     def draw(self, random: torch.Generator) -> ArbitraryBatch:

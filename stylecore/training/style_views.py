@@ -7,11 +7,12 @@ exchanged at random: a decoder that has seen few paintings must not learn their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import torch
 
+from stylecore.errors import RunStoppedError
 from stylecore.generate.adain import ChannelStatistics, measure_channels
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
@@ -40,6 +41,7 @@ def measure_views(
     photographs: Sequence[RgbImage],
     settings: TrainArbitrarySettings,
     random: torch.Generator,
+    should_stop: Callable[[], bool],
 ) -> LayerStatistics:
     """Statistics of ``settings.num_views`` random parts of paintings and photographs.
 
@@ -49,18 +51,24 @@ def measure_views(
         photographs: at least one, likewise.
         settings: how many, and what share is of photographs.
         random: on the CPU.
+        should_stop: asked before each of them; true ends the work.
 
     Returns:
         Paintings in turn, then photographs.
+
+    Raises:
+        RunStoppedError: ``should_stop`` was true.
     """
     num_photographs = round(settings.photograph_share * settings.num_views)
     shown = [paintings[n % len(paintings)] for n in range(settings.num_views - num_photographs)]
     chosen = torch.randint(len(photographs), (num_photographs,), generator=random).tolist()
     shown += [photographs[index] for index in chosen]
-    each = [
-        measure_layers(encoder, _take_part(pixels, random).to(encoder.mean.device))
-        for pixels in shown
-    ]
+    each: list[LayerStatistics] = []
+    for pixels in shown:
+        if should_stop():
+            raise RunStoppedError("the training was asked to stop before its first step")
+        part = _take_part(pixels, random).to(encoder.mean.device)
+        each.append(measure_layers(encoder, part))
     return {
         name: ChannelStatistics(
             torch.cat([one[name].mean for one in each]),
