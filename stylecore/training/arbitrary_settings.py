@@ -21,7 +21,7 @@ class TrainArbitrarySettings(FrozenModel):
         1, ge=1, le=256, description="Crops a step.", json_schema_extra=at_position(1)
     )
     crop_px: int = Field(
-        160,
+        128,
         ge=32,
         le=1024,
         multiple_of=16,
@@ -80,33 +80,48 @@ class TrainArbitrarySettings(FrozenModel):
         "the photograph's own.",
         json_schema_extra=at_position(9),
     )
+    drawing_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the steps that draw photographs from their own features, in no "
+        "style; they cost a third.",
+        json_schema_extra=at_position(10),
+    )
+    drawing_weight: float = Field(
+        30.0,
+        ge=0,
+        le=1e6,
+        description="Weight of the mean squared difference of the pixels in these steps.",
+        json_schema_extra=at_position(11),
+    )
     learning_rate: float = Field(
         1e-3,
         gt=0,
         le=1,
         description="Adam's step at its largest; it falls to nothing along a cosine.",
-        json_schema_extra=at_position(10),
+        json_schema_extra=at_position(12),
     )
     averaging: float = Field(
         0.995,
         ge=0,
         lt=1,
         description="Memory of the averaged decoder, a step.",
-        json_schema_extra=at_position(11),
+        json_schema_extra=at_position(13),
     )
     clip_norm: float = Field(
         1.0,
         gt=0,
         le=1e6,
         description="Largest norm of a gradient.",
-        json_schema_extra=at_position(12),
+        json_schema_extra=at_position(14),
     )
     num_validation_photographs: int = Field(
         4,
         ge=1,
         le=100,
         description="Photographs kept from training, on which the best weights are chosen.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(15),
     )
     num_validation_paintings: int = Field(
         2,
@@ -114,14 +129,14 @@ class TrainArbitrarySettings(FrozenModel):
         le=100,
         description="Paintings kept from training, in which these photographs are made; 0: the "
         "first three of those that are trained on.",
-        json_schema_extra=at_position(14),
+        json_schema_extra=at_position(16),
     )
     num_validations: int = Field(
         10,
         ge=1,
         le=1000,
         description="How many times, evenly spaced, the decoder is validated.",
-        json_schema_extra=at_position(15),
+        json_schema_extra=at_position(17),
     )
     max_photographs: int = Field(
         2000,
@@ -129,15 +144,15 @@ class TrainArbitrarySettings(FrozenModel):
         le=100_000,
         description="How many photographs to train on at most: each takes half a megabyte of "
         "memory at 512 px.",
-        json_schema_extra=at_position(16),
+        json_schema_extra=at_position(18),
     )
     max_paintings: int = Field(
         2000,
         ge=1,
         le=100_000,
         description="How many paintings to train on at most.",
-        json_schema_extra=at_position(17),
+        json_schema_extra=at_position(19),
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(18)
+        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(20)
     )
