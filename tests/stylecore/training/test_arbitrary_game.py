@@ -10,7 +10,7 @@ from stylecore.training.arbitrary_game import ArbitraryBatch, ArbitraryGame, arb
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.style_views import STYLE_LAYERS, measure_layers, measure_views
 
-SETTINGS = TrainArbitrarySettings(crop_px=32, batch_size=3, num_views=8)
+SETTINGS = TrainArbitrarySettings(crop_px=32, batch_size=3, num_views=8, drawing_share=0.0)
 
 
 def picture(seed: int, height: int = 40, width: int = 36) -> np.ndarray:
@@ -72,6 +72,16 @@ def test_penalties_are_weighted(tiny_encoder):
     found = game.penalties(0, pictures, batch)
     assert found["content"].item() == pytest.approx(2 * content.mean().item())
     assert found["style"].item() == pytest.approx(5 * style.mean().item())
+
+
+def test_photographs_without_a_style_are_held_against_their_pixels(tiny_encoder):
+    game = open_game(tiny_encoder, drawing_share=1.0, drawing_weight=4.0)
+    batch, pictures = game.draw(chance(1)), images(0, 3)
+    assert batch.photographs is not None
+    torch.testing.assert_close(batch.adapted, tiny_encoder(batch.photographs, [FEATURES])[FEATURES])
+    expected = 4 * np.square(pictures.numpy() - batch.photographs.numpy()).mean()
+    (loss,) = game.penalties(0, pictures, batch).values()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradients_reach_every_weight_of_the_decoder(tiny_encoder):

@@ -96,7 +96,7 @@ def test_global_chance_is_neither_used_nor_changed(data, perception):
 
 
 def test_training_lowers_the_losses(data, perception):
-    changes = {"num_steps": 60, "num_validations": 6, "averaging": 0.5}
+    changes = {"num_steps": 60, "num_validations": 6, "averaging": 0.5, "learning_rate": 0.01}
     validations: list[ArbitraryValidation] = []
     watch = TrainingWatch(on_validation=validations.append)
     trained = train_arbitrary(data, perception, SETTINGS.model_copy(update=changes), watch)
