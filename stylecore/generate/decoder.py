@@ -18,6 +18,7 @@ from stylecore.types import FeatureMap, ImageBatch
 SCALE: Final = 8  # pixels of a picture across one of the features
 # So that the untrained network's pictures are gray rather than black and white.
 _FIRST_CONTRAST: Final = 0.1
+_LEAK: Final = 0.1
 
 
 class Decoder(nn.Module):
@@ -50,13 +51,13 @@ class Decoder(nn.Module):
         Returns:
             Shape (b, 3, 8 h, 8 w), in [0, 1].
         """
-        quarter = _double(functional.relu(self.enter(features)))
+        quarter = _double(_rectify(self.enter(features)))
         for block in self.blocks:
-            quarter = functional.relu(block(quarter))
-        half = _double(functional.relu(self.to_half(quarter)))
-        half = functional.relu(self.at_half(half))
-        full = _double(functional.relu(self.to_full(half)))
-        return torch.sigmoid(self.leave(functional.relu(self.at_full(full))))
+            quarter = _rectify(block(quarter))
+        half = _double(_rectify(self.to_half(quarter)))
+        half = _rectify(self.at_half(half))
+        full = _double(_rectify(self.to_full(half)))
+        return torch.sigmoid(self.leave(_rectify(self.at_full(full))))
 
 
 def _convolution(num_in: int, num_out: int) -> nn.Conv2d:
@@ -66,6 +67,11 @@ def _convolution(num_in: int, num_out: int) -> nn.Conv2d:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def _rectify(features: FeatureMap) -> FeatureMap:
+    """Leaky: without normalization, channels that only rest now and then would die for good."""
+    return functional.leaky_relu(features, _LEAK)
 
 
 def _double(features: FeatureMap) -> Tensor:

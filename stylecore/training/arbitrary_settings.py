@@ -96,7 +96,7 @@ class TrainArbitrarySettings(FrozenModel):
         json_schema_extra=at_position(11),
     )
     learning_rate: float = Field(
-        1e-3,
+        5e-4,
         gt=0,
         le=1,
         description="Adam's step at its largest; it falls to nothing along a cosine.",
