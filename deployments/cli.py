@@ -17,6 +17,7 @@ from deployments.environment import wants_traceback
 from deployments.job_commands import add_job_commands
 from deployments.options import (
     Assignments,
+    GeneratorUri,
     MaxSide,
     PresetName,
     RefinerUri,
@@ -55,6 +56,7 @@ def image(
         typer.Option(help="Where a painting goes: white is there. One for each painting, or none."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of a start from noise.")] = None,
+    weights: GeneratorUri = None,
     refine: RefinerUri = None,
     save_every: SaveEvery = None,
     set_: Assignments = None,
@@ -66,6 +68,8 @@ def image(
 
     options = image_options(content, styles, output)
     options |= {"preset": preset, "max_side_px": max_side_px, "seed": seed, "refine": refine}
+    if weights is not None:
+        options |= {"method": "generator", "generator": weights}
     request = build_job(None, options, assignments_of(set_, save_every))
     make_image(request, mask or [], as_json=as_json)
 

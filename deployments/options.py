@@ -30,7 +30,7 @@ RefinerUri = Annotated[
 ]
 GeneratorUri = Annotated[
     str | None,
-    typer.Option(help="Generator that `train generator` wrote, for the method generator."),
+    typer.Option(help="Generator that `train generator` or `train arbitrary` wrote: one pass."),
 ]
 SaveEvery = Annotated[
     int | None,

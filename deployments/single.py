@@ -89,8 +89,8 @@ def make_image(job: StylizeJob, masks: Sequence[str] = (), *, as_json: bool) -> 
 
 
 def _read_content(store: Store, job: StylizeJob, masks: Sequence[str]) -> Content:
-    if masks and job.cascade:
-        raise JobError("--mask: a cascade takes no masks")
+    if masks and (job.cascade or job.generator is not None):
+        raise JobError("--mask: a cascade takes no masks, and neither does a generator")
     if len(masks) not in (0, len(job.styles)):
         raise JobError(
             f"--mask: {len(masks)} for {len(job.styles)} paintings. Give one for each painting, in "

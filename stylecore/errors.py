@@ -6,7 +6,7 @@
     + BadRequestError     trying again will not help
       - MissingError, ForbiddenError, NotAllowedError, BadKeyError
       - EmptyFileError, TooManyBytesError, TooManyPixelsError, ImageDecodeError, MaskSizeError
-      - NonFiniteError, CrashedError
+      - StyleUnknownError, NonFiniteError, CrashedError
     + PassingError        trying again may help
       - StorageTimeoutError, StorageFaultError (StorageFullError), OutOfMemoryError
       - DeadlineError, InternalError
@@ -137,6 +137,12 @@ class MaskSizeError(BadRequestError):
     """A mask and its picture differ in size."""
 
     code = "mask_size"
+
+
+class StyleUnknownError(BadRequestError):
+    """The generator was not trained for the painting."""
+
+    code = "style_unknown"
 
 
 class NonFiniteError(BadRequestError):

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Pipe
 from typing import IO, TYPE_CHECKING, Any, Final, Self
@@ -34,7 +34,13 @@ _ASKED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger(__name__)
 
 
-def make_apart(book: ShardBook, todo: Sequence[int], leave: Leave, request: ShardRequest) -> None:
+def make_apart(
+    book: ShardBook,
+    todo: Sequence[int],
+    leave: Leave,
+    request: ShardRequest,
+    remember: Callable[[int], None],
+) -> None:
     """Make rows of a shard, each for itself, in another process.
 
     Args:
@@ -42,6 +48,7 @@ def make_apart(book: ShardBook, todo: Sequence[int], leave: Leave, request: Shar
         todo: places of the rows.
         leave: when to end before the last of them.
         request: the shard.
+        remember: called with the place of each row when it has its outcome.
 
     Raises:
         RunStoppedError: somebody asked the work to stop.
@@ -60,9 +67,10 @@ def make_apart(book: ShardBook, todo: Sequence[int], leave: Leave, request: Shar
                 if outcome is None:
                     break
                 book.enter(index, outcome)
-                left.pop(0)
+                remember(left.pop(0))
         if left and process.in_hand is not None:
-            book.fail(left.pop(0), process.blame(book.shard.rows[process.in_hand].content_uri))
+            book.fail(left[0], process.blame(book.shard.rows[process.in_hand].content_uri))
+            remember(left.pop(0))
 
 
 class _RowProcess:

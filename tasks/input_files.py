@@ -79,19 +79,6 @@ def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
         load_network(files["generator"], job.generator)
 
 
-def has_own_styles(job: StylizeJob, files: Mapping[str, bytes]) -> bool:
-    """Whether the generator was trained for styles; not one that takes any painting.
-
-    Raises:
-        JobError: it is no generator.
-    """
-    if job.generator is None or "generator" not in files:
-        return False
-    from stylecore.generate.loading import TrainedNetwork, load_network
-
-    return isinstance(load_network(files["generator"], job.generator), TrainedNetwork)
-
-
 def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:
     """Digest of the network's weights and of the files that ``read_input_files`` gives."""
     if job.method == "identity":

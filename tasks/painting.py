@@ -17,7 +17,7 @@ from stylecore.stylizer import StylePainting, Stylizer, StylizerInputs, build_st
 from tasks.devices import device_slot
 from tasks.input_files import MAX_WEIGHTS_BYTES, digest_inputs, read_input_files
 from tasks.preparing import decode_limits
-from tasks.style_files import decode_style, is_painted, read_style_files, style_digest
+from tasks.style_files import check_known, decode_style, is_painted, read_style_files, style_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def load_style(store: Store, job: StylizeJob, style: PlannedStyle) -> LoadedStyl
     """Read and decode a style's paintings and their masks.
 
     Raises:
-        RowError: a painting that a row named cannot be read.
+        RowError: a painting that a row named cannot be read, or the generator does not know it.
         JobError: one of the job's own paintings is no longer what was planned.
     """
     limits = decode_limits(job)
@@ -54,6 +54,7 @@ def load_style(store: Store, job: StylizeJob, style: PlannedStyle) -> LoadedStyl
             f"{style.style().uri}: the painting or its mask changed after the run was planned. "
             "Start the job again: the new one makes a new run."
         )
+    check_known(job, style.style(), files, read_input_files(store, job).get("generator"))
     if not is_painted(job, style.style()):
         return LoadedStyle(style.name, digest, [])
     paintings = decode_style(style.style(), files, masks, limits)

@@ -37,13 +37,13 @@ from tasks.input_files import (
     MAX_WEIGHTS_BYTES,
     check_input_files,
     digest_inputs,
-    has_own_styles,
     object_uri,
     read_input,
     read_input_files,
     whole_inputs,
 )
 from tasks.style_files import (
+    check_known,
     decode_style,
     is_painted,
     read_style_files,
@@ -53,7 +53,8 @@ from tasks.style_files import (
 
 # Limits of how the work is cut up: the same run with others.
 _FREE_LIMITS = {"rows_per_shard", "run_minutes"}
-_OUTPUT_FOLDERS = ("images", "runs", "failures", "timelapse", "uploads", "suspects", "open")
+_OUTPUT_FOLDERS = ("images", "runs", "failures", "timelapse", "uploads")
+_STYLELESS = ("text", "listing")  # manifests whose rows cannot name their styles
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 
 
@@ -95,7 +96,7 @@ class _Request:
         named = [f"{self.manifest.base_uri}/", *(source.uri for source in self.job.styles)]
         allowed = AllowList([*map(bucket_or_folder, named), *self.job.allow])
         masks: MaskRule = "required" if self.job.regions else "optional"
-        if self.job.cascade:
+        if self.job.cascade or self.job.generator is not None:
             masks = "refused"
         return RowReader(self.manifest, self.styles, allowed, masks)
 
@@ -172,27 +173,39 @@ def decode_limits(job: StylizeJob) -> DecodeLimits:
 def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
     files = read_input_files(store, job)
     check_input_files(job, files)
-    sources = style_sources(job) if job.styles or has_own_styles(job, files) else []
-    digests = [check_style(store, job, source) for source in sources]
+    sources, generator = style_sources(job), files.get("generator")
+    digests = [check_style(store, job, source, generator) for source in sources]
     inputs_digest = digest_inputs(job, files)
     with scratch_folder() as folder:
         ours = [join_uri(job.output_uri, name) for name in _OUTPUT_FOLDERS]
         manifest = spool_manifest(store, job.manifest_uri, folder, ours)
+        if generator is not None and not job.styles and manifest.kind in _STYLELESS:
+            with job_errors("style"):  # else each row may name its own
+                check_known(job, Style("", *sources[0]), [], generator)
         yield _Request(job, manifest, sources, digests, inputs_digest)
 
 
-def check_style(store: Store, job: StylizeJob, source: StyleSources) -> str:
+def check_style(
+    store: Store, job: StylizeJob, source: StyleSources, generator: bytes | None
+) -> str:
     """Read a style's paintings, and their masks where there are any; returns their digest.
 
+    Args:
+        store: where they are.
+        job: that names the style.
+        source: of the style.
+        generator: the job's, where it has one.
+
     Raises:
-        JobError: one of them cannot be read.
+        JobError: one of them cannot be read, or the generator was not trained for it.
     """
     style = Style("", *source)
     most = job.limits.max_bytes if is_painted(job, style) else MAX_WEIGHTS_BYTES
     files, masks = read_style_files(style, lambda uri: read_input(store, "style", uri, most))
-    if is_painted(job, style):
-        with job_errors("style"):
+    with job_errors("style"):
+        if is_painted(job, style):
             decode_style(style, files, masks, decode_limits(job))
+            check_known(job, style, files, generator)
     return style_digest(files, style.weights, masks)
 
 

@@ -160,6 +160,10 @@ def _job_facts(ledger: RunLedger) -> dict[str, str]:
     if job.method == "optimize":
         facts["Evaluations"] = str(job.optimize.num_evaluations)
         facts["Network"] = job.optimize.encoder
+    if job.generator is not None:
+        facts["Generator"] = job.generator.uri
+    if job.then is not None:
+        facts["Evaluations then"] = str(job.then.optimize.num_evaluations)
     return {**facts, "Planned": f"{record.created_at:%Y-%m-%d %H:%M} UTC"}
 
 

@@ -102,6 +102,8 @@ def _build_judge(ledger: RunLedger, number: int, device: str) -> StyleJudge | Ro
         if error.is_passing:
             raise
         return error
+    if not loaded.paintings:
+        return MissingError(style.style().uri, "the run names no painting to measure against")
     scale = record.job.optimize.style_scale if record.job.method == "optimize" else 1.0
     return StyleJudge([painting.pixels for painting in loaded.paintings], scale, device)
 

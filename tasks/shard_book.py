@@ -42,10 +42,6 @@ class ShardBook:
         """What came of one row."""
         return self._outcomes[index]
 
-    def find(self, index: int) -> Outcome | None:
-        """What came of one row, or None where nothing did yet."""
-        return self._outcomes.get(index)
-
     def outcomes(self) -> list[Outcome]:
         """All of them, in the plan's order."""
         return [self._outcomes[index] for index in range(len(self.shard.rows))]

@@ -122,7 +122,8 @@ class _Work:
         """Bring every row to its outcome, as long as there is time."""
         todo = self._book.refuse_planned()
         suspects = SuspectRows(self._ledger, self._book, self._leave, self._request)
-        careful = todo if apart else suspects.among(todo)
+        known = suspects.among(todo)
+        careful = todo if apart else known
         if careful:
             with self._slot(apart=True):
                 suspects.make(careful)

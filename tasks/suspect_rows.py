@@ -57,9 +57,7 @@ class SuspectRows:
             len(places),
         )
         tried = [place for place in places if not self._is_set_aside(place)]
-        make_apart(self._book, tried, self._leave, self._request)
-        for place in tried:
-            self._remember(place)
+        make_apart(self._book, tried, self._leave, self._request, self._remember)
 
     def _is_set_aside(self, place: int) -> bool:
         suspect = self._known.get(place)
@@ -70,10 +68,8 @@ class SuspectRows:
         return True
 
     def _remember(self, place: int) -> None:
-        outcome, uri = self._book.find(place), self._book.shard.rows[place].content_uri
-        if outcome is None:
-            return
+        outcome, known = self._book.outcome(place), self._known.get(place)
         if outcome.error_code in DEADLY_CODES:
-            self._leave.store.bridge(lambda: self._suspects.note(uri, self._run_uri, outcome))
-        elif place in self._known and not outcome.has_failed():
-            self._leave.store.bridge(lambda: self._suspects.clear(uri))
+            self._suspects.note(outcome, self._run_uri)
+        elif known is not None and known.is_cleared_by(outcome):
+            self._suspects.clear(outcome.content_uri)

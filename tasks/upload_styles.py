@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stylecore.batch.faults import job_errors
-from stylecore.batch.fingerprint import digest_of
+from stylecore.batch.fingerprint import StyleSources, digest_of
 from stylecore.batch.inbox import StyleUploads, UploadsJob, style_job
 from stylecore.batch.objects import ObjectInfo
 from stylecore.batch.store import Store
@@ -95,7 +95,11 @@ class StyleReader:
         with job_errors("style"):
             version = version_of(self._store, painting)
         key = digest_of([painting.uri, version, job.limits.model_dump(mode="json")])
-        return self._digests.get(key, lambda: check_style(self._store, job, source))
+        return self._digests.get(key, lambda: self._check_style(job, source))
+
+    def _check_style(self, job: StylizeJob, source: StyleSources) -> str:
+        generator = read_input_files(self._store, job).get("generator")
+        return check_style(self._store, job, source, generator)
 
     def inputs_digest(self, job: StylizeJob) -> str:
         """Digest of the network's weights and of the other files that the settings name.

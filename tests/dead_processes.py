@@ -24,11 +24,11 @@ codec.decoded = poisoned
 """
 
 
-def leave_dead_claim(ledger: RunLedger, shard: int = 0) -> None:
+def leave_dead_claim(ledger: RunLedger, shard: int = 0, number: int = 1) -> None:
     """Claim a shard as a process that has ended without a word."""
     process = this_process().model_copy(update={"pid": 2**22 + 1})
     record = {"owner": "somebody", "process": process.model_dump()}
-    uri = ledger.uri("claims", f"{shard:05d}.1.json")
+    uri = ledger.uri("claims", f"{shard:05d}.{number}.json")
     ledger.store.create_once(uri, json.dumps(record).encode())
 
 

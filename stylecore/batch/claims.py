@@ -145,7 +145,7 @@ def holder_of(ledger: RunLedger, shard: int) -> str | None:
 
 
 def stand_of_shards(ledger: RunLedger) -> dict[int, Stand]:
-    """How it stands with the shards that somebody began and nobody finished.
+    """How it stands with the shards that somebody began and nobody finished, or tried again.
 
     Returns:
         For each such shard whether somebody is at it, whether whoever was at it last died, or
@@ -161,7 +161,8 @@ def stand_of_shards(ledger: RunLedger) -> dict[int, Stand]:
     done = ledger.result_files() if latest else {}
     return {
         shard: _stand(ledger, _claim_uri(ledger, shard, latest[shard]))
-        for shard in sorted(latest.keys() - done.keys())
+        for shard in sorted(latest)
+        if shard not in done or latest[shard] > 1  # retries have results from before
     }
 
 

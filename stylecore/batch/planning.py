@@ -130,7 +130,7 @@ class RowReader:
                 self._refuse_masks(row, "names no mask_uri, which regions need")
             return (), None
         if self.masks == "refused":
-            self._refuse_masks(row, "names a mask_uri, and a cascade takes none: drop cascade")
+            self._refuse_masks(row, "names a mask_uri, which no cascade and no generator takes")
         num_paintings = len(row.style_uris) or self.job_paintings
         if len(row.mask_uris) != num_paintings:
             # Of several styles without regions, each makes a picture of its own.

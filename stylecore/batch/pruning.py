@@ -36,6 +36,15 @@ def prune_runs(current: RunLedger, keep_days: int, now: datetime) -> Iterator[st
             run.store.delete(run.uri("job.json"))
             run.store.delete_folder(run.run_uri)
             yield run.run_uri
+    _forget_suspects(current, oldest_kept)
+
+
+def _forget_suspects(current: RunLedger, oldest_kept: datetime) -> None:
+    """Remove notes on photographs that no run met for so long."""
+    folder = join_uri(current.output_uri, "runs", "suspects")
+    for info in list(current.store.list_objects(f"{folder}/")):
+        if info.modified < oldest_kept:
+            current.store.delete(info.uri)
 
 
 def _last_writes(store: Store, output_uri: str) -> dict[str, datetime]:

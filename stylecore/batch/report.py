@@ -38,6 +38,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "unsupported_mode": "It is a picture, but its kind of color is not read here.",
     "truncated": "The picture stops in the middle. Its upload or download was cut off.",
     "corrupt": "The picture is damaged and cannot be decoded.",
+    "style_unknown": "The generator was not trained for the painting. Name one that it knows.",
     "mask_size": "The mask is not of the photograph's size. Make them the same size, in pixels.",
     "non_finite": "The calculation ran away to infinity. Lower weights or another start may help.",
     "crashed": "It ends any process that makes it: a fault in a decoder or driver. Convert it.",

@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stylecore.types import FeatureMap
+from stylecore.types import FeatureMap, ImageBatch
 
 _EPSILON: Final = 1e-5
+_PIXEL_EPSILON: Final = 1e-3  # the variance of a photograph that is all but flat
 
 PerChannel = Float[Tensor, "b c"]
 
@@ -48,6 +49,12 @@ def measure_channels(features: FeatureMap) -> ChannelStatistics:
     return ChannelStatistics(mean, (variance + _EPSILON).sqrt())
 
 
+def measure_pixels(images: ImageBatch) -> ChannelStatistics:
+    """Mean and deviation of each color; what is all but flat counts as if it varied a little."""
+    variance, mean = torch.var_mean(images, dim=(2, 3), correction=0)
+    return ChannelStatistics(mean, (variance + _PIXEL_EPSILON).sqrt())
+
+
 def mix_channels(
     one: ChannelStatistics, other: ChannelStatistics, share: Float[Tensor, " b"]
 ) -> ChannelStatistics:
@@ -64,17 +71,19 @@ def mix_channels(
     )
 
 
-def adapt(features: FeatureMap, statistics: ChannelStatistics) -> FeatureMap:
+def adapt(
+    features: FeatureMap, own: ChannelStatistics, statistics: ChannelStatistics
+) -> FeatureMap:
     """Give every channel of every image another mean and deviation (the paper's equation 8).
 
     Args:
-        features: of photographs, shape (b, c, h, w).
+        features: of photographs, shape (b, c, h, w); or the photographs.
+        own: their statistics.
         statistics: to have, of b images or of one for all.
 
     Returns:
         Shape (b, c, h, w).
     """
-    own = measure_channels(features)
     gain = statistics.deviation / own.deviation
     # In this order, since the gain of a channel that hardly varies is large.
     centred = features - own.mean[..., None, None]

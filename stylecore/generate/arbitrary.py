@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from stylecore.generate.adain import ChannelStatistics, adapt, measure_channels, mix_channels
+from stylecore.generate.adain import (
+    ChannelStatistics,
+    adapt,
+    measure_channels,
+    measure_pixels,
+    mix_channels,
+)
 from stylecore.generate.decoder import SCALE, Decoder
 from stylecore.images.tensors import crop
 from stylecore.perception.encoder import Encoder
-from stylecore.types import ImageBatch
+from stylecore.types import FeatureMap, ImageBatch
 
 FEATURES: Final = "relu4_1"  # what is adapted, and what the decoder draws from
+PIXELS: Final = "pixels"  # which are adapted too, to be drawn upon
+
+Style = Mapping[str, ChannelStatistics]  # of these two layers at least
 
 
 class ArbitraryGenerator(nn.Module):
@@ -31,9 +40,7 @@ class ArbitraryGenerator(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def measure(
-        self, paintings: Sequence[ImageBatch], weights: Sequence[float]
-    ) -> ChannelStatistics:
+    def measure(self, paintings: Sequence[ImageBatch], weights: Sequence[float]) -> Style:
         """What a style is: the statistics of its paintings, mixed by their weights.
 
         Args:
@@ -43,36 +50,48 @@ class ArbitraryGenerator(nn.Module):
         Returns:
             Of one image.
         """
-        each = [measure_channels(self.encoder(one, [FEATURES])[FEATURES]) for one in paintings]
-        shares = torch.tensor([weights], device=each[0].mean.device) / sum(weights)
-        return ChannelStatistics(
-            shares @ torch.cat([one.mean for one in each]),
-            shares @ torch.cat([one.deviation for one in each]),
-        )
+        each = [measure_adapted(one, self._encode(one)) for one in paintings]
+        shares = torch.tensor([weights], device=paintings[0].device) / sum(weights)
+        return {
+            name: ChannelStatistics(
+                shares @ torch.cat([one[name].mean for one in each]),
+                shares @ torch.cat([one[name].deviation for one in each]),
+            )
+            for name in (PIXELS, FEATURES)
+        }
 
-    def forward(
-        self, photographs: ImageBatch, style: ChannelStatistics, strength: float = 1.0
-    ) -> ImageBatch:
+    def forward(self, photographs: ImageBatch, style: Style, strength: float = 1.0) -> ImageBatch:
         """Stylize photographs of one size.
 
         Args:
             photographs: in [0, 1], shape (b, 3, h, w).
             style: from ``measure``.
             strength: how much of the style, the paper's alpha: at 0 the decoder is given the
-                photograph's own features, which it draws in its own way.
+                photograph and its own features, and adds next to nothing to it.
 
         Returns:
             Shape (b, 3, h, w), in [0, 1].
         """
         height, width = photographs.shape[-2:]
-        features = self.encoder(_extend(photographs), [FEATURES])[FEATURES]
-        own = measure_channels(features)
-        share = own.mean.new_full((len(photographs),), strength)
-        there = ChannelStatistics(
-            style.mean.expand_as(own.mean), style.deviation.expand_as(own.deviation)
+        extended = _extend(photographs)
+        features = self._encode(extended)
+        own = measure_adapted(extended, features)
+        share = extended.new_full((len(extended),), strength)
+        mixed = {name: mix_channels(own[name], style[name], share) for name in own}
+        pictures = self.decoder(
+            adapt(features, own[FEATURES], mixed[FEATURES]),
+            adapt(extended, own[PIXELS], mixed[PIXELS]),
         )
-        pictures = self.decoder(adapt(features, mix_channels(own, there, share)))
         return crop(pictures, height, width)
+
+    def _encode(self, images: ImageBatch) -> FeatureMap:
+        features: FeatureMap = self.encoder(images, [FEATURES])[FEATURES]
+        return features
+
+
+def measure_adapted(images: ImageBatch, features: FeatureMap) -> Style:
+    """Statistics of images and of their features."""
+    return {PIXELS: measure_pixels(images), FEATURES: measure_channels(features)}
 
 
 def _extend(photographs: ImageBatch) -> ImageBatch:

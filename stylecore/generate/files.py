@@ -6,11 +6,13 @@ is built from it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
 
 import torch
 from pydantic import Field, JsonValue
 
+from stylecore.errors import StyleUnknownError
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import (
     CARD_KEY,
@@ -21,6 +23,8 @@ from stylecore.perception.tensor_files import (
 )
 from stylecore.settings import FrozenModel
 
+_KIND: Final = "generator"
+_NAMED: Final = 8
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -89,10 +93,39 @@ def load_generator(data: bytes, where: str) -> tuple[Generator, GeneratorCard]:
             shapes than its card says.
     """
     tensors, header = read_tensors(data, where)
-    card = read_card(header, GeneratorCard, where, "generator")
+    card = read_card(header, GeneratorCard, where, _KIND)
     with torch.device("meta"):  # a card of one line can announce gigabytes
         generator = Generator(len(card.styles), card.width, card.num_blocks)
     check_shapes(tensors, generator.state_dict(), torch.float16, where)
     singles = {name: tensor.float() for name, tensor in tensors.items()}
     generator.load_state_dict(singles, assign=True)
     return generator.requires_grad_(False).eval(), card
+
+
+def place_styles(card: GeneratorCard, uri: str, digests: Sequence[str]) -> list[int]:
+    """Which of a generator's styles paintings are.
+
+    Args:
+        card: of the generator.
+        uri: of the paintings, for messages.
+        digests: SHA-256 of each painting's file; none: the only style that there is.
+
+    Raises:
+        StyleUnknownError: it was not trained for one of them, or none is named and there are
+            several.
+    """
+    known = {style.digest: number for number, style in enumerate(card.styles)}
+    names = ", ".join(style.name for style in card.styles[:_NAMED])
+    if not digests:
+        if len(card.styles) > 1:
+            reason = f"the generator knows {names}: name the painting of the one that is wanted"
+            raise StyleUnknownError(uri, reason)
+        return [0]
+    for digest in digests:
+        if digest not in known:
+            raise StyleUnknownError(
+                uri,
+                f"the generator was not trained for this painting (SHA-256 {digest[:12]}...). It "
+                f"knows {names}: name the file of one of them, or train it for this one",
+            )
+    return [known[digest] for digest in digests]

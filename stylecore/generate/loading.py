@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stylecore.errors import JobError
 from stylecore.generate.arbitrary_files import ArbitraryCard, load_arbitrary
 from stylecore.generate.decoder import Decoder
 from stylecore.generate.files import GeneratorCard, load_generator
 from stylecore.generate.networks import Generator
-from stylecore.perception.tensor_files import CARD_KEY, read_tensors
+from stylecore.perception.tensor_files import CARD_KEY, read_card, read_tensors
 from stylecore.settings import GeneratorSettings
 
 
@@ -42,7 +44,7 @@ def load_network(data: bytes, settings: GeneratorSettings) -> TrainedNetwork | A
             cannot do what is wanted.
     """
     where = f"generator: {settings.uri}"
-    if _read_kind(data, where) == "arbitrary":
+    if isinstance(read_network_card(data, where), ArbitraryCard):
         return ArbitraryNetwork(*load_arbitrary(data, where))
     network = TrainedNetwork(*load_generator(data, where))
     if settings.strength != 1:
@@ -54,9 +56,25 @@ def load_network(data: bytes, settings: GeneratorSettings) -> TrainedNetwork | A
     return network
 
 
-def _read_kind(data: bytes, where: str) -> object:
-    """What the card calls itself; whatever is wrong with it, its own reader says better."""
+@lru_cache(maxsize=2)  # a job of ten thousand styles asks it for each
+def read_network_card(data: bytes, where: str) -> GeneratorCard | ArbitraryCard:
+    """What a file says that it is.
+
+    Args:
+        data: the whole file.
+        where: it came from; only for messages.
+
+    Raises:
+        JobError: it is damaged, or no generator of ours.
+    """
     _, header = read_tensors(data, where)
+    if _kind_in(header) == "arbitrary":
+        return read_card(header, ArbitraryCard, where, "arbitrary")
+    return read_card(header, GeneratorCard, where, "generator")
+
+
+def _kind_in(header: Mapping[str, str]) -> object:
+    """What the card calls itself; whatever is wrong with it, its own reader says better."""
     try:
         card = json.loads(header.get(CARD_KEY, "{}"))
     except ValueError:

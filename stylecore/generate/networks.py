@@ -19,6 +19,7 @@ from stylecore.types import FeatureMap, ImageBatch
 
 MINIMUM_SIDE_PX: Final = 16
 _EPSILON: Final = 1e-5
+_COLOR_EPSILON: Final = 1e-3  # the variance of a photograph that is all but flat
 
 # How much of each style is in each picture; rows add up to one.
 StyleShares = Float[Tensor, "b s"]
@@ -75,6 +76,26 @@ class GeneratorBlock(nn.Module):
         return features + found
 
 
+class ColorMatch(nn.Module):
+    """The photograph in colors of each style: deviations from its mean, mixed and shifted.
+
+    What the network adds to is thus the photograph itself. One that had to draw all of it anew
+    draws strokes first, and learns what the photograph shows last.
+    """
+
+    def __init__(self, num_styles: int) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.eye(3).repeat(num_styles, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(num_styles, 3))
+
+    def forward(self, photographs: ImageBatch, shares: StyleShares) -> ImageBatch:
+        """Shape is kept; what comes out is before the sigmoid."""
+        normal = functional.instance_norm(photographs, eps=_COLOR_EPSILON)
+        mixing = torch.einsum("bs,sij->bij", shares, self.mixing)
+        mixed = torch.einsum("bij,bjhw->bihw", mixing, normal)
+        return mixed + (shares @ self.shift)[..., None, None]
+
+
 class Generator(nn.Module):
     """A photograph to a picture in one of the styles it was trained for, or a mixture of them.
 
@@ -96,6 +117,7 @@ class Generator(nn.Module):
         self.to_half = ConvolutionStage(num_styles, 4 * width, 2 * width)
         self.to_full = ConvolutionStage(num_styles, 2 * width, width)
         self.leave = _convolution(width, 3)
+        self.color = ColorMatch(num_styles)
 
     def forward(self, photographs: ImageBatch, shares: StyleShares) -> ImageBatch:
         """Stylize photographs of one size.
@@ -114,7 +136,7 @@ class Generator(nn.Module):
             quarter = block(quarter, shares)
         half = functional.relu(self.to_half(_enlarge(quarter, half), shares)) + half
         full = functional.relu(self.to_full(_enlarge(half, full), shares)) + full
-        return torch.sigmoid(self.leave(full))
+        return torch.sigmoid(self.leave(full) + self.color(photographs, shares))
 
 
 def _convolution(num_in: int, num_out: int, stride: int = 1) -> nn.Conv2d:

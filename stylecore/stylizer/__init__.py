@@ -52,6 +52,8 @@ def build_stylizer(
     stylizer = build(job, styles, inputs, watch)
     if job.refine is None:
         return stylizer
+    if not styles:
+        raise JobError("refine: measures against the painting: name it with --style")
     from stylecore.stylizer.refined import RefinedStylizer, open_refining
 
     # Of a cascade, the last style is what the picture shall look like.

@@ -15,8 +15,9 @@ import torch
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, OutOfMemoryError
-from stylecore.generate.files import GeneratorCard
+from stylecore.generate.files import GeneratorCard, place_styles
 from stylecore.generate.loading import ArbitraryNetwork, load_network
+from stylecore.generate.networks import StyleShares
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import from_batch, to_batch
 from stylecore.optimize.memory import is_memory_fault
@@ -50,8 +51,9 @@ class GeneratorStylizer:
         watch: stop flag.
 
     Raises:
-        JobError: the file is no generator, it does not know a painting or takes any and none is
-            named, it has no strength to choose, or the device is not here.
+        JobError: the file is no generator, it takes any painting and none is named, it has no
+            strength to choose, or the device is not here.
+        StyleUnknownError: the generator was trained for styles, and does not know a painting.
     """
 
     def __init__(
@@ -113,8 +115,7 @@ def _open_pass(
     network = load_network(weights, job.generator)
     if isinstance(network, ArbitraryNetwork):
         return ArbitraryPass(network, styles, job.max_side_px, job.generator.strength, device)
-    shares = share_styles(network.card, styles, f"generator: {job.generator.uri}")
-    return TrainedPass(network, shares, device)
+    return TrainedPass(network, share_styles(network.card, styles), device)
 
 
 def _finish(batch: _Batch) -> Iterator[Stylized]:
@@ -137,32 +138,21 @@ def group_by_size(contents: Iterable[Content], most: int) -> Iterator[list[Conte
     yield from waiting.values()
 
 
-def share_styles(card: GeneratorCard, styles: Sequence[StylePainting], where: str) -> torch.Tensor:
+def share_styles(card: GeneratorCard, styles: Sequence[StylePainting]) -> StyleShares:
     """How much of each of a generator's styles is wanted.
 
     Args:
         card: of the generator.
         styles: paintings; none: the only style that there is.
-        where: the generator is; for messages.
 
     Returns:
         Shape (1, number of the generator's styles), adding up to 1.
 
     Raises:
-        JobError: it was not trained for one of them, or none is named and there are several.
+        StyleUnknownError: as ``place_styles``.
     """
-    known = {style.digest: number for number, style in enumerate(card.styles)}
-    names = ", ".join(style.name for style in card.styles[:8])
+    places = place_styles(card, "", [style.digest for style in styles])
     shares = torch.zeros(1, len(card.styles))
-    if not styles:
-        if len(card.styles) > 1:
-            raise JobError(f"{where}: knows {names}: name the painting of the one that is wanted")
-        return shares + 1
-    for style in styles:
-        if style.digest not in known:
-            raise JobError(
-                f"{where}: was not trained for this painting (SHA-256 {style.digest[:12]}...). It "
-                f"knows {names}: name the file of one of them, or train it for this one"
-            )
-        shares[0, known[style.digest]] += style.weight
+    for place, weight in zip(places, [style.weight for style in styles] or [1.0], strict=True):
+        shares[0, place] += weight
     return shares / shares.sum()

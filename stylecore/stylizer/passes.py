@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from stylecore.errors import JobError
-from stylecore.generate.arbitrary import ArbitraryGenerator
+from stylecore.generate.arbitrary import FEATURES, ArbitraryGenerator
 from stylecore.generate.loading import ArbitraryNetwork, TrainedNetwork
 from stylecore.generate.networks import StyleShares
 from stylecore.images.resize import resize_style
@@ -83,7 +83,7 @@ class ArbitraryPass:
                 [to_batch([one]).to(device, memory_format=torch.channels_last) for one in scaled],
                 [style.weight for style in styles],
             )
-        found, wanted = self._style.mean.shape[1], network.card.num_features
+        found, wanted = self._style[FEATURES].mean.shape[1], network.card.num_features
         if found != wanted:
             raise JobError(
                 f"generator: draws from {wanted} channels, and the encoder has {found}: it was "

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylecore.generate.adain import ChannelStatistics, adapt, measure_channels, mix_channels
-from stylecore.generate.arbitrary import FEATURES
+from stylecore.generate.arbitrary import FEATURES, PIXELS, Style
 from stylecore.generate.decoder import Decoder
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
@@ -26,7 +26,7 @@ from stylecore.perception.encoder import Encoder
 from stylecore.refine.adversary import Scalar
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.augmentation import crop_randomly
-from stylecore.training.style_views import STYLE_LAYERS, LayerStatistics
+from stylecore.training.style_views import STYLE_LAYERS, measure_layers
 from stylecore.types import FeatureMap, ImageBatch, PerImage
 
 _LEAST_ENERGY = 1e-8  # of a black photograph's features
@@ -38,13 +38,15 @@ class ArbitraryBatch:
 
     Attributes:
         adapted: the features to draw, shape (b, c, s / 8, s / 8).
+        ground: the photographs in the style's colors, shape (b, 3, s, s).
         style: the statistics that the pictures are to have, of b images.
         photographs: what the features are of, where they were not adapted; else None. Shape
             (b, 3, s, s).
     """
 
     adapted: FeatureMap
-    style: LayerStatistics
+    ground: ImageBatch
+    style: Style
     photographs: ImageBatch | None = None
 
 
@@ -61,7 +63,7 @@ class ArbitraryGame:
     def __init__(
         self,
         photographs: Sequence[RgbImage],
-        views: LayerStatistics,
+        views: Style,
         encoder: Encoder,
         settings: TrainArbitrarySettings,
     ) -> None:
@@ -82,12 +84,11 @@ class ArbitraryGame:
         photographs = torch.cat(crops).to(self.device, memory_format=torch.channels_last)
         features = self.encoder(photographs, STYLE_LAYERS)
         if torch.rand((), generator=random).item() < self.settings.drawing_share:
-            return ArbitraryBatch(features[FEATURES], {}, photographs)
-        own = {name: measure_channels(features[name]) for name in STYLE_LAYERS}
-        style = self._choose(own, random)
-        return ArbitraryBatch(adapt(features[FEATURES], style[FEATURES]), style)
+            return ArbitraryBatch(features[FEATURES], photographs, {}, photographs)
+        own = measure_layers(photographs, features)
+        return apply_style(photographs, features[FEATURES], own, self._choose(own, random))
 
-    def _choose(self, own: LayerStatistics, random: torch.Generator) -> LayerStatistics:
+    def _choose(self, own: Style, random: torch.Generator) -> Style:
         """A style for each photograph: one, or a mixture of two, or of one and its own."""
         num = len(own[FEATURES].mean)
         num_views = len(self.views[FEATURES].mean)
@@ -108,7 +109,7 @@ class ArbitraryGame:
 
     def generate(self, decoder: Decoder, batch: ArbitraryBatch) -> ImageBatch:
         """Draw the pictures."""
-        pictures: ImageBatch = decoder(batch.adapted)
+        pictures: ImageBatch = decoder(batch.adapted, batch.ground)
         return pictures
 
     def penalties(
@@ -124,6 +125,22 @@ class ArbitraryGame:
             "content": self.settings.content_weight * content.mean(),
             "style": self.settings.style_weight * style.mean(),
         }
+
+
+def apply_style(
+    photographs: ImageBatch, features: FeatureMap, own: Style, style: Style
+) -> ArbitraryBatch:
+    """What is to be made of photographs.
+
+    Args:
+        photographs: shape (b, 3, h, w).
+        features: of them.
+        own: statistics of them.
+        style: to give them.
+    """
+    adapted = adapt(features, own[FEATURES], style[FEATURES])
+    ground = adapt(photographs, own[PIXELS], style[PIXELS])
+    return ArbitraryBatch(adapted, ground, style)
 
 
 def arbitrary_losses(

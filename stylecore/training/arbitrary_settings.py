@@ -81,7 +81,7 @@ class TrainArbitrarySettings(FrozenModel):
         json_schema_extra=at_position(9),
     )
     drawing_share: float = Field(
-        0.5,
+        0.1,
         ge=0,
         le=1,
         description="Share of the steps that draw photographs from their own features, in no "

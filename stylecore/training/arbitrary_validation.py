@@ -9,15 +9,14 @@ from statistics import fmean
 import torch
 from torch import nn
 
-from stylecore.generate.adain import adapt
-from stylecore.generate.arbitrary import FEATURES
+from stylecore.generate.arbitrary import FEATURES, Style, measure_adapted
 from stylecore.generate.decoder import SCALE, Decoder
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import from_batch, to_batch
 from stylecore.perception.encoder import Encoder
-from stylecore.training.arbitrary_game import ArbitraryBatch, arbitrary_losses
+from stylecore.training.arbitrary_game import apply_style, arbitrary_losses
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
-from stylecore.training.style_views import LayerStatistics, measure_layers
+from stylecore.training.style_views import measure_images
 from stylecore.types import ImageBatch
 
 _MAX_SAMPLES = 4
@@ -101,7 +100,7 @@ class ArbitraryValidator:
         self._lpips = lpips
         self._settings = settings
         self._styles = [
-            measure_layers(encoder, to_batch([pixels]).to(encoder.mean.device))
+            measure_images(encoder, to_batch([pixels]).to(encoder.mean.device))
             for pixels in paintings
         ]
 
@@ -119,10 +118,11 @@ class ArbitraryValidator:
                 samples.append([pixels, from_batch(shown)[0]])
         return self._sum_up(step, judged, samples)
 
-    def _judge(self, decoder: Decoder, photograph: ImageBatch, style: LayerStatistics) -> _Judged:
+    def _judge(self, decoder: Decoder, photograph: ImageBatch, style: Style) -> _Judged:
         features = self._encoder(photograph, [FEATURES])[FEATURES]
-        batch = ArbitraryBatch(adapt(features, style[FEATURES]), style)
-        picture = decoder(batch.adapted)
+        own = measure_adapted(photograph, features)
+        batch = apply_style(photograph, features, own, style)
+        picture = decoder(batch.adapted, batch.ground)
         content, distance = arbitrary_losses(self._encoder, picture, batch)
         lpips = self._lpips(picture, photograph, normalize=True)
         return _Judged(picture, content.item(), distance.item(), lpips.item())

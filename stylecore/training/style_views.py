@@ -13,25 +13,33 @@ from typing import Final
 import torch
 
 from stylecore.errors import RunStoppedError
-from stylecore.generate.adain import ChannelStatistics, measure_channels
+from stylecore.generate.adain import ChannelStatistics, measure_channels, measure_pixels
+from stylecore.generate.arbitrary import PIXELS, Style
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.augmentation import crop_randomly
-from stylecore.types import ImageBatch
+from stylecore.types import FeatureMap, ImageBatch
 
 STYLE_LAYERS: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 _LEAST_PART: Final = 0.5  # of a painting's shorter side, which is the side of the largest
 
-# Of each style layer; images in the same order.
-LayerStatistics = Mapping[str, ChannelStatistics]
+
+def measure_layers(images: ImageBatch, features: Mapping[str, FeatureMap]) -> Style:
+    """Statistics of pixels and of all style layers.
+
+    Args:
+        images: shape (b, 3, h, w).
+        features: of the style layers, by name.
+    """
+    layers = {name: measure_channels(features[name]) for name in STYLE_LAYERS}
+    return {PIXELS: measure_pixels(images), **layers}
 
 
-def measure_layers(encoder: Encoder, images: ImageBatch) -> LayerStatistics:
-    """Statistics of the style layers, of images of shape (b, 3, h, w) on the encoder's device."""
-    features = encoder(images, STYLE_LAYERS)
-    return {name: measure_channels(features[name]) for name in STYLE_LAYERS}
+def measure_images(encoder: Encoder, images: ImageBatch) -> Style:
+    """The same of images on the encoder's device."""
+    return measure_layers(images, encoder(images, STYLE_LAYERS))
 
 
 @torch.no_grad()
@@ -42,7 +50,7 @@ def measure_views(
     settings: TrainArbitrarySettings,
     random: torch.Generator,
     should_stop: Callable[[], bool],
-) -> LayerStatistics:
+) -> Style:
     """Statistics of ``settings.num_views`` random parts of paintings and photographs.
 
     Args:
@@ -63,18 +71,18 @@ def measure_views(
     shown = [paintings[n % len(paintings)] for n in range(settings.num_views - num_photographs)]
     chosen = torch.randint(len(photographs), (num_photographs,), generator=random).tolist()
     shown += [photographs[index] for index in chosen]
-    each: list[LayerStatistics] = []
+    each: list[Style] = []
     for pixels in shown:
         if should_stop():
             raise RunStoppedError("the training was asked to stop before its first step")
         part = _take_part(pixels, random).to(encoder.mean.device)
-        each.append(measure_layers(encoder, part))
+        each.append(measure_images(encoder, part))
     return {
         name: ChannelStatistics(
             torch.cat([one[name].mean for one in each]),
             torch.cat([one[name].deviation for one in each]),
         )
-        for name in STYLE_LAYERS
+        for name in each[0]
     }
 
 

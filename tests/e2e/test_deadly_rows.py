@@ -87,7 +87,7 @@ def test_a_prefix_that_changes_every_night_meets_a_deadly_row_but_once(
     assert [night.code for night in nights] == [-signal.SIGSEGV, 3, 3, 3], nights
     assert pictures[1:] == [10, 11, 12]
     assert [night.lines[1] for night in nights[1:]] == ["  crashed: 1"] * 3
-    assert len(list(bucket.output.glob("runs/*"))) == 4
+    assert len(list(bucket.output.glob("runs/*/job.json"))) == 4
     seen(
         "a photograph that crashes its process, in a prefix that changes every night",
         "the first night dies of it; each later one is another run, tries it once apart, "

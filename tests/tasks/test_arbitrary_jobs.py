@@ -75,9 +75,21 @@ def test_rows_name_their_own_paintings(bucket, weights):
 
 
 def test_job_without_a_painting_is_refused_before_anything_is_written(bucket, weights):
-    with pytest.raises(JobError, match="names no style"):
+    with pytest.raises(JobError, match="takes any painting, and none is named"):
         prepare_run(Store(), generating(bucket, styles=[]))
     assert not bucket.output.exists() or not [*bucket.output.rglob("job.json")]
+
+
+def test_row_without_a_painting_fails_alone(bucket, weights):
+    (painting,) = paint(bucket, "one.jpg")
+    photographs = sorted(bucket.photographs.glob("*.*"))[:2]
+    manifest = bucket.manifest(
+        {"content_uri": str(photographs[0]), "style_uri": painting},
+        {"content_uri": str(photographs[1])},
+    )
+    job = generating(bucket, manifest_uri=str(manifest), styles=[], allow=[str(bucket.folder)])
+    outcomes = [*work(job).outcomes()]
+    assert {outcome.error_code for outcome in outcomes} == {None, "style_unknown"}
 
 
 def test_another_strength_makes_other_pictures_beside_the_first(bucket, weights):

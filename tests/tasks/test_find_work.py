@@ -59,9 +59,9 @@ def test_paintings_are_read_once_and_again_when_they_change(
     read: list[str] = []
     check = upload_styles.check_style
 
-    def count(store: Store, job: object, source: object) -> str:
+    def count(store: Store, job: object, source: object, generator: bytes | None) -> str:
         read.append(str(source))
-        return check(store, job, source)  # type: ignore[arg-type]
+        return check(store, job, source, generator)  # type: ignore[arg-type]
 
     monkeypatch.setattr(upload_styles, "check_style", count)
     for style in ("wave", "sea", "unused"):

@@ -10,7 +10,7 @@ from sample_images import GREAT_WAVE
 
 from stylecore.batch.ledger import RunLedger
 from stylecore.batch.store import Store
-from stylecore.batch.suspects import Suspects
+from stylecore.batch.suspects import Suspects, begin_work
 from tasks import suspect_rows
 from tasks.preparing import prepare_run
 from tasks.progress import Tally
@@ -28,8 +28,15 @@ def plan(bucket: LocalBucket, **fields: object) -> RunLedger:
     return prepare_run(Store(), bucket.job(method="identity", **fields))
 
 
+def suspect(run: RunLedger, place: int) -> None:
+    """Let another run have had the row in hand when it died."""
+    shard = run.read_shard(0)
+    uri, style_uri = shard.rows[place].content_uri, shard.style.style().uri
+    Suspects(run.store, run.output_uri).note_in_hand(uri, style_uri, "other run")
+
+
 def suspects(bucket: LocalBucket) -> int:
-    return len(list(bucket.output.glob("suspects/*.json")))
+    return len(list(bucket.output.glob("runs/suspects/*.json")))
 
 
 def codes(bucket: LocalBucket, run: RunLedger) -> list[str | None]:
@@ -41,7 +48,7 @@ def test_a_suspect_is_made_apart_the_others_here_and_nobody_is_suspect_then(
 ) -> None:
     bucket.fill(4)
     run = plan(bucket)
-    Suspects(run.store, run.output_uri).note(run.read_shard(0).rows[2].content_uri, "other run")
+    suspect(run, 2)
     made_apart: list[int] = []
     make_apart = suspect_rows.make_apart
 
@@ -75,6 +82,34 @@ def test_a_poisoned_photograph_ends_one_process_in_a_run_however_many_styles_the
     assert counted.read_text() == "xx"
 
 
+def test_a_shard_whose_worker_died_clears_what_others_had_noted(bucket: LocalBucket) -> None:
+    bucket.fill(2)
+    run = plan(bucket)
+    suspect(run, 1)
+    leave_dead_claim(run)
+    assert work(run) == Tally(made=2)
+    assert suspects(bucket) == 0
+
+
+@slow
+def test_a_picture_that_is_there_in_one_style_clears_nothing_for_another(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.fill(3)
+    (bucket.folder / "other.jpg").write_bytes(GREAT_WAVE.read_bytes() + b" ")
+    work(plan(bucket))
+    styles = [str(bucket.folder / name) for name in ("wave.jpg", "other.jpg")]
+    dead = plan(bucket, styles=styles)
+    begin_work(dead)
+    leave_dead_claim(dead, shard=1)
+    poison(monkeypatch, bucket.folder, "os.abort()")
+    night = plan(bucket, styles=styles, run_key="the next night")
+    begin_work(night)
+    work(night, 0)
+    work(night, 1)
+    assert codes(bucket, night) == [None] * 5 + ["crashed"]
+
+
 @slow
 def test_the_next_run_tries_it_once_apart_and_forgets_it_when_it_is_made(
     bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
@@ -98,9 +133,8 @@ def test_the_next_run_tries_it_once_apart_and_forgets_it_when_it_is_made(
 def test_a_suspect_that_is_missing_stays_suspect(bucket: LocalBucket) -> None:
     bucket.fill(2)
     run = plan(bucket)
-    uri = run.read_shard(0).rows[1].content_uri
-    Suspects(run.store, run.output_uri).note(uri, "other run")
-    Path(uri).unlink()
+    suspect(run, 1)
+    Path(run.read_shard(0).rows[1].content_uri).unlink()
     work(run)
     assert codes(bucket, run) == [None, "missing"]
     assert suspects(bucket) == 1

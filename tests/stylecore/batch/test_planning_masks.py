@@ -65,7 +65,7 @@ def test_one_mask_holds_for_each_of_several_styles_that_are_not_blended(tmp_path
         (photo(["l.png"] * 3), TOGETHER, "required", "3 mask_uri for a style of 2"),
         (photo(None), TOGETHER, "required", "no mask_uri, which regions need"),
         (photo("", style_uri=POPPIES), TOGETHER, "required", "no mask_uri, which regions need"),
-        (photo("l.png"), ALONE, "refused", "a cascade takes none"),
+        (photo("l.png"), ALONE, "refused", "which no cascade and no generator takes"),
     ],
 )
 def test_a_row_with_another_number_of_masks_refuses_the_manifest_with_its_number(
