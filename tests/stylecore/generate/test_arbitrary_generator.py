@@ -41,8 +41,12 @@ def test_paintings_are_mixed_by_the_ratio_of_their_weights(generator):
     paintings = [images(1), images(4) ** 3]
     mixed = generator.measure(paintings, [3.0, 1.0])
     one, other = (generator.measure([painting], [1.0]) for painting in paintings)
-    torch.testing.assert_close(mixed.mean, 0.75 * one.mean + 0.25 * other.mean)
-    torch.testing.assert_close(mixed.deviation, 0.75 * one.deviation + 0.25 * other.deviation)
+    assert mixed.keys() == {"pixels", "relu4_1"}
+    for name, found in mixed.items():
+        mean = 0.75 * one[name].mean + 0.25 * other[name].mean
+        deviation = 0.75 * one[name].deviation + 0.25 * other[name].deviation
+        torch.testing.assert_close(found.mean, mean)
+        torch.testing.assert_close(found.deviation, deviation)
 
 
 def test_without_strength_the_style_does_not_matter(generator):
@@ -53,6 +57,18 @@ def test_without_strength_the_style_does_not_matter(generator):
     assert not torch.equal(generator(photograph, styles[0], 0.5), one)
 
 
-def test_untrained_decoder_draws_gray(generator):
-    pictures = generator(images(2), generator.measure([images(1)], [1.0]))
-    assert (pictures - 0.5).abs().mean() < 0.3
+def test_decoder_that_draws_nothing_leaves_the_photograph_in_the_colors_of_the_style(generator):
+    for parameter in generator.decoder.leave.parameters():
+        parameter.zero_()
+    photograph, painting = images(2, 1, 40, 48), 0.2 + 0.3 * images(1, 1, 40, 48)
+    style = generator.measure([painting], [1.0])
+    picture = generator(photograph, style)
+    torch.testing.assert_close(picture.mean((2, 3)), painting.mean((2, 3)), rtol=0, atol=0.02)
+    torch.testing.assert_close(picture.std((2, 3)), painting.std((2, 3)), rtol=0, atol=0.02)
+    same = generator(photograph, style, 0.0)
+    torch.testing.assert_close(same, photograph.clamp(0.02, 0.98))
+
+
+def test_black_and_white_can_be_drawn_upon(generator):
+    photograph = images(2).round()
+    assert torch.isfinite(generator(photograph, generator.measure([images(1)], [1.0]))).all()

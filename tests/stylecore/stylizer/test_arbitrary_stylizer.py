@@ -134,7 +134,7 @@ def test_decoder_that_does_not_fit_the_encoder_is_refused(tiny_encoder, monkeypa
 def _measure_too_few(_self, _paintings, _weights):
     from stylecore.generate.adain import ChannelStatistics
 
-    return ChannelStatistics(torch.zeros(1, 5), torch.ones(1, 5))
+    return {"relu4_1": ChannelStatistics(torch.zeros(1, 5), torch.ones(1, 5))}
 
 
 def test_stop_flag_ends_the_work():

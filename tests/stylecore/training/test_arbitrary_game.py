@@ -8,7 +8,7 @@ from stylecore.generate.decoder import Decoder
 from stylecore.images.tensors import to_batch
 from stylecore.training.arbitrary_game import ArbitraryBatch, ArbitraryGame, arbitrary_losses
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
-from stylecore.training.style_views import STYLE_LAYERS, measure_layers, measure_views
+from stylecore.training.style_views import STYLE_LAYERS, measure_images, measure_views
 
 SETTINGS = TrainArbitrarySettings(crop_px=32, batch_size=3, num_views=8, drawing_share=0.0)
 
@@ -34,9 +34,11 @@ def open_game(encoder, **changes: object) -> ArbitraryGame:
 
 
 def test_losses_are_those_of_an_independent_computation(tiny_encoder):
-    pictures, style = images(0), measure_layers(tiny_encoder, images(1))
+    pictures, style = images(0), measure_images(tiny_encoder, images(1))
     adapted = torch.randn(2, 6, 4, 4, generator=chance())
-    content, distance = arbitrary_losses(tiny_encoder, pictures, ArbitraryBatch(adapted, style))
+    content, distance = arbitrary_losses(
+        tiny_encoder, pictures, ArbitraryBatch(adapted, pictures, style)
+    )
     found = {
         name: maps.numpy().astype(np.float64)
         for name, maps in tiny_encoder(pictures, STYLE_LAYERS).items()
@@ -59,7 +61,7 @@ def test_losses_are_those_of_an_independent_computation(tiny_encoder):
 def test_losses_of_a_picture_that_is_what_it_should_be_are_zero(tiny_encoder):
     pictures = images(0)
     features = tiny_encoder(pictures, [FEATURES])[FEATURES]
-    wanted = ArbitraryBatch(features, measure_layers(tiny_encoder, pictures))
+    wanted = ArbitraryBatch(features, pictures, measure_images(tiny_encoder, pictures))
     content, style = arbitrary_losses(tiny_encoder, pictures, wanted)
     assert content.max() < 1e-10
     assert style.max() < 1e-10
@@ -78,6 +80,7 @@ def test_photographs_without_a_style_are_held_against_their_pixels(tiny_encoder)
     game = open_game(tiny_encoder, drawing_share=1.0, drawing_weight=4.0)
     batch, pictures = game.draw(chance(1)), images(0, 3)
     assert batch.photographs is not None
+    assert torch.equal(batch.ground, batch.photographs)
     torch.testing.assert_close(batch.adapted, tiny_encoder(batch.photographs, [FEATURES])[FEATURES])
     expected = 4 * np.square(pictures.numpy() - batch.photographs.numpy()).mean()
     (loss,) = game.penalties(0, pictures, batch).values()
@@ -98,6 +101,8 @@ def test_features_to_draw_have_the_statistics_of_the_style(tiny_encoder):
     batch = open_game(tiny_encoder).draw(chance(2))
     found = measure_channels(batch.adapted)
     torch.testing.assert_close(found.mean, batch.style[FEATURES].mean, rtol=1e-3, atol=1e-4)
+    ground = batch.ground.mean(dim=(2, 3))
+    torch.testing.assert_close(ground, batch.style["pixels"].mean, rtol=1e-3, atol=1e-4)
 
 
 def is_among(one: ChannelStatistics, others: ChannelStatistics) -> list[bool]:
@@ -123,7 +128,7 @@ def test_a_share_of_the_views_is_of_photographs(tiny_encoder, share, expected):
     settings = SETTINGS.model_copy(update={"photograph_share": share})
     paintings = [picture(10)]
     views = measure_views(tiny_encoder, paintings, [black], settings, chance(), lambda: False)
-    varied = measure_layers(tiny_encoder, to_batch([picture(10)]))["relu1_1"].deviation.mean()
+    varied = measure_images(tiny_encoder, to_batch([picture(10)]))["relu1_1"].deviation.mean()
     is_black = views["relu1_1"].deviation.mean(dim=1) < varied / 2
     assert is_black.tolist() == [False] * (8 - expected) + [True] * expected
 
