@@ -43,8 +43,8 @@ class GeneratorTraining:
         if cleaning is None:
             raise JobError(f"{folder.output_uri}: the photographs were not cleaned. Start again.")
         self._job = job
-        uris = _evenly(cleaning.kept, job.training.max_photographs)
-        photographs = _read_photographs(folder, uris, job.max_side_px)
+        uris = take_evenly(cleaning.kept, job.training.max_photographs)
+        photographs = read_photographs(folder, uris, job.max_side_px)
         styles = [
             StyleImage(safe_stem(uri), digest, pixels)
             for uri, digest, pixels in zip(
@@ -68,14 +68,14 @@ class GeneratorTraining:
         return Trained(weights, card, trained.curves, samples)
 
 
-def _evenly(uris: Sequence[str], most: int) -> Sequence[str]:
+def take_evenly(uris: Sequence[str], most: int) -> Sequence[str]:
     """At most so many, spread over all of them."""
     if len(uris) <= most:
         return uris
     return [uris[index * len(uris) // most] for index in range(most)]
 
 
-def _read_photographs(
+def read_photographs(
     folder: TrainingFolder, uris: Sequence[str], max_side_px: int
 ) -> list[RgbImage]:
     """The photographs at the size of the pictures; those that vanished meanwhile are left out."""

@@ -7,7 +7,7 @@ same output is refused.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,28 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3
 from stylecore.errors import JobError
 from stylecore.images.codec import decode_image
-from stylecore.training.request import TrainingJob, TrainRefinerJob
+from stylecore.training.request import (
+    TrainArbitraryJob,
+    TrainGeneratorJob,
+    TrainingJob,
+    TrainRefinerJob,
+)
 from tasks.input_files import read_input
-from tasks.training_folder import TrainingFolder, TrainingRecord
-from tasks.training_sources import INPUT_LIMITS, choose_pictures, find_photographs
+from tasks.training_folder import TrainingFolder, TrainingKind, TrainingRecord
+from tasks.training_sources import (
+    INPUT_LIMITS,
+    choose_pictures,
+    find_paintings,
+    find_photographs,
+)
 
 _VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _CHANGES_NAMED: Final = 4
+_KINDS: Final[Mapping[type[TrainingJob], TrainingKind]] = {
+    TrainRefinerJob: "refiner-training",
+    TrainGeneratorJob: "generator-training",
+    TrainArbitraryJob: "arbitrary-training",
+}
 
 
 def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
@@ -54,7 +69,12 @@ def normalize_training(job: TrainingJob) -> TrainingJob:
     Raises:
         JobError: naming the field that is wrong.
     """
-    changes: dict[str, Any] = {"styles": tuple(_whole_painting(uri) for uri in job.styles)}
+    changes: dict[str, Any] = {}
+    if isinstance(job, TrainArbitraryJob):
+        with job_errors("styles"):
+            changes["styles_uri"] = check_folder(job.styles_uri)
+    else:
+        changes["styles"] = tuple(_whole_painting(uri) for uri in job.styles)
     with job_errors("output"):
         changes["output_uri"] = check_folder(job.output_uri)
     if job.content_uri is not None:
@@ -83,18 +103,24 @@ def _check_sources(store: Store, job: TrainingJob) -> None:
         with job_errors("pictures"):
             choose_pictures(open_ledger(store, job.pictures_uri), job)
         return
-    uri = str(job.content_uri)
-    store.check_reachable(uri, "content")
+    _check_folder(store, "content", str(job.content_uri), find_photographs(store, job))
+    if isinstance(job, TrainArbitraryJob):
+        _check_folder(store, "styles", job.styles_uri, find_paintings(store, job))
+
+
+def _check_folder(store: Store, what: str, uri: str, found: Iterator[str]) -> None:
+    store.check_reachable(uri, what)
     if not is_s3(uri) and not Path(uri).is_dir():
-        raise JobError(f"content: {uri}: there is no such folder. Check the name.")
-    with job_errors("content"):
-        if next(find_photographs(store, job), None) is None:
-            raise JobError(f"content: {uri}: the folder is empty. Name one with photographs.")
+        raise JobError(f"{what}: {uri}: there is no such folder. Check the name.")
+    with job_errors(what):
+        if next(found, None) is None:
+            pictures = "photographs" if what == "content" else "paintings"
+            raise JobError(f"{what}: {uri}: the folder is empty. Name one with {pictures}.")
 
 
 def _record(job: TrainingJob, digests: tuple[str, ...]) -> TrainingRecord:
     return TrainingRecord(
-        kind="refiner-training" if isinstance(job, TrainRefinerJob) else "generator-training",
+        kind=_KINDS[type(job)],
         created_at=utc_now(),
         versions={name: version(name) for name in _VERSIONS},
         style_digests=digests,

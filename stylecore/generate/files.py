@@ -7,7 +7,6 @@ is built from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import torch
@@ -70,12 +69,6 @@ class GeneratorCard(FrozenModel):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     license: str = Field("", max_length=10_000)
-
-
-@lru_cache(maxsize=2)  # a job of ten thousand styles asks it for each
-def read_generator_card(data: bytes, where: str) -> GeneratorCard:
-    """What a generator's file says that it is; arguments and errors as for ``load_generator``."""
-    return read_card(read_tensors(data, where)[1], GeneratorCard, where, _KIND)
 
 
 def save_generator(generator: Generator, card: GeneratorCard) -> bytes:
