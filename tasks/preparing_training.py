@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from stylecore.batch.faults import job_errors
 from stylecore.batch.ledger import open_ledger, utc_now
@@ -18,13 +18,19 @@ from stylecore.batch.store import Store
 from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3
 from stylecore.errors import JobError
 from stylecore.images.codec import decode_image
-from stylecore.training.request import TrainingJob, TrainRefinerJob
+from stylecore.training.request import (
+    TrainGeneratorJob,
+    TrainingJob,
+    TrainRefinerJob,
+    TrainTranslatorJob,
+)
 from tasks.input_files import read_input
 from tasks.training_folder import TrainingFolder, TrainingRecord
-from tasks.training_sources import INPUT_LIMITS, choose_pictures, find_photographs
+from tasks.training_sources import INPUT_LIMITS, choose_pictures, list_pictures
 
 _VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _CHANGES_NAMED: Final = 4
+_FOLDERS: Final = ("output", "content", "pictures", "from", "to")  # as far as a job has them
 
 
 def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
@@ -35,7 +41,7 @@ def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
             nothing was written.
     """
     job = normalize_training(job)
-    digests = tuple(_check_painting(store, uri) for uri in job.styles)
+    digests = tuple(_check_painting(store, uri) for uri in _paintings(job))
     store.check_writable(job.output_uri)
     folder = TrainingFolder(store, job.output_uri)
     with job_errors("output"):
@@ -54,16 +60,31 @@ def normalize_training(job: TrainingJob) -> TrainingJob:
     Raises:
         JobError: naming the field that is wrong.
     """
-    changes: dict[str, Any] = {"styles": tuple(_whole_painting(uri) for uri in job.styles)}
-    with job_errors("output"):
-        changes["output_uri"] = check_folder(job.output_uri)
-    if job.content_uri is not None:
-        with job_errors("content"):
-            changes["content_uri"] = check_folder(job.content_uri)
-    if isinstance(job, TrainRefinerJob) and job.pictures_uri is not None:
-        with job_errors("pictures"):
-            changes["pictures_uri"] = check_folder(job.pictures_uri)
-    return job.model_copy(update=changes)
+    changes: dict[str, Any] = {}
+    if not isinstance(job, TrainTranslatorJob):
+        changes["styles"] = tuple(_whole_painting(uri) for uri in job.styles)
+    for name in _FOLDERS:
+        uri = getattr(job, f"{name}_uri", None)
+        if uri is not None:
+            with job_errors(name):
+                changes[f"{name}_uri"] = check_folder(uri)
+    job = job.model_copy(update=changes)
+    if isinstance(job, TrainTranslatorJob):
+        _refuse_overlap(job.from_uri, job.to_uri)
+    return job
+
+
+def _refuse_overlap(from_uri: str, to_uri: str) -> None:
+    """Two kinds of pictures cannot be told apart where one folder is in the other."""
+    if f"{from_uri}/".startswith(f"{to_uri}/") or f"{to_uri}/".startswith(f"{from_uri}/"):
+        raise JobError(
+            f"from: {from_uri} and to: {to_uri} share pictures: put each kind of picture into a "
+            "folder of its own"
+        )
+
+
+def _paintings(job: TrainingJob) -> Sequence[str]:
+    return () if isinstance(job, TrainTranslatorJob) else job.styles
 
 
 def _whole_painting(uri: str) -> str:
@@ -83,23 +104,38 @@ def _check_sources(store: Store, job: TrainingJob) -> None:
         with job_errors("pictures"):
             choose_pictures(open_ledger(store, job.pictures_uri), job)
         return
-    uri = str(job.content_uri)
-    store.check_reachable(uri, "content")
+    if isinstance(job, TrainTranslatorJob):
+        _check_folder(store, job, "from", job.from_uri)
+        _check_folder(store, job, "to", job.to_uri)
+        return
+    _check_folder(store, job, "content", str(job.content_uri))
+
+
+def _check_folder(store: Store, job: TrainingJob, what: str, uri: str) -> None:
+    store.check_reachable(uri, what)
     if not is_s3(uri) and not Path(uri).is_dir():
-        raise JobError(f"content: {uri}: there is no such folder. Check the name.")
-    with job_errors("content"):
-        if next(find_photographs(store, job), None) is None:
-            raise JobError(f"content: {uri}: the folder is empty. Name one with photographs.")
+        raise JobError(f"{what}: {uri}: there is no such folder. Check the name.")
+    with job_errors(what):
+        if next(list_pictures(store, job, uri, besides=_paintings(job)), None) is None:
+            raise JobError(f"{what}: {uri}: the folder is empty. Name one with photographs.")
 
 
 def _record(job: TrainingJob, digests: tuple[str, ...]) -> TrainingRecord:
     return TrainingRecord(
-        kind="refiner-training" if isinstance(job, TrainRefinerJob) else "generator-training",
+        kind=_kind_of(job),
         created_at=utc_now(),
         versions={name: version(name) for name in _VERSIONS},
         style_digests=digests,
         job=job,
     )
+
+
+def _kind_of(
+    job: TrainingJob,
+) -> Literal["refiner-training", "generator-training", "translator-training"]:
+    if isinstance(job, TrainRefinerJob):
+        return "refiner-training"
+    return "generator-training" if isinstance(job, TrainGeneratorJob) else "translator-training"
 
 
 def _refuse_another(

@@ -26,7 +26,11 @@ _MARKDOWN_BYTES: Final = 90_000
 _SAMPLE_SIDE_PX: Final = 480  # of three pictures side by side
 _QUALITY: Final = OutputSettings(format="webp", quality=75)  # lines cost half of what JPEG takes
 
-_SAMPLES: Final = {"refiner": "Photograph, stylized, refined", "generator": "Photograph, generated"}
+_SAMPLES: Final = {
+    "refiner": "Photograph, stylized, refined",
+    "generator": "Photograph, generated",
+    "translator": "Photograph, translated",
+}
 
 
 class TrainingPublisher:

@@ -6,7 +6,7 @@ photographs.jsonl       manifest of the fit ones, and
 pictures/               the run that stylized them, for a refiner, where no other run was named
 checkpoint.safetensors  the training between two steps, until it is finished
 samples/ curves.json curves.svg
-refiner.safetensors     or generator.safetensors
+refiner.safetensors     or generator.safetensors, which a translator is, too
 card.json               what the network is; written last: its presence means that it is finished
 """
 
@@ -43,7 +43,9 @@ class TrainingRecord(FrozenModel):
         job: with every URI whole.
     """
 
-    kind: Literal["refiner-training", "generator-training"] = "refiner-training"
+    kind: Literal["refiner-training", "generator-training", "translator-training"] = (
+        "refiner-training"
+    )
     created_at: datetime
     versions: dict[str, str]
     style_digests: tuple[str, ...]
@@ -100,8 +102,9 @@ class TrainingFolder:
 
     @property
     def weights_uri(self) -> str:
-        """Where the network goes when it is trained."""
-        return self.uri(f"{self.record.network}.safetensors")
+        """Where the network goes when it is trained; a translator is used as a generator."""
+        network = self.record.network
+        return self.uri(f"{'generator' if network == 'translator' else network}.safetensors")
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -199,7 +202,17 @@ def _describe_generator(card: Mapping[str, Any], metrics: Mapping[str, float]) -
     )
 
 
+def _describe_translator(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    return (
+        f"trained on {card['num_photographs']} and {card['num_examples']} pictures; best after "
+        f"step {metrics['step']:.0f}: FD-VGG {metrics['fd_vgg']:.3g} from the pictures to become "
+        f"like ({metrics['fd_vgg_before']:.3g} before), LPIPS {metrics['lpips_content']:.3f} on "
+        f"{metrics['pictures']:.0f} validation pictures"
+    )
+
+
 _DESCRIPTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, float]], str]]] = {
     "refiner": _describe_refiner,
     "generator": _describe_generator,
+    "translator": _describe_translator,
 }

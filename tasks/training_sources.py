@@ -16,7 +16,7 @@ from stylecore.config import Limits
 from stylecore.errors import JobError, RowError
 from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import Dropped, clean_pictures
-from stylecore.training.request import TrainingJob, TrainRefinerJob
+from stylecore.training.request import TrainingJob, TrainRefinerJob, TrainTranslatorJob
 from tasks.reading import read_ahead
 from tasks.training_folder import CleaningReport, DroppedPhotograph, TrainingFolder
 from tasks.training_stage import STAGES, Stage
@@ -37,8 +37,23 @@ def find_photographs(store: Store, job: TrainingJob) -> Iterator[str]:
         pictures = choose_pictures(open_ledger(store, job.pictures_uri), job)
         yield from dict.fromkeys(picture.content_uri for picture in pictures)
         return
-    for info in store.list_objects(f"{job.content_uri}/"):
-        if not info.uri.startswith(f"{job.output_uri}/") and info.uri not in job.styles:
+    if isinstance(job, TrainTranslatorJob):
+        for folder_uri in (job.from_uri, job.to_uri):
+            yield from list_pictures(store, job, folder_uri)
+        return
+    yield from list_pictures(store, job, str(job.content_uri), besides=job.styles)
+
+
+def list_pictures(
+    store: Store, job: TrainingJob, folder_uri: str, besides: Sequence[str] = ()
+) -> Iterator[str]:
+    """URIs of what is below a folder, but for what the training itself wrote there.
+
+    Raises:
+        RowError: the folder cannot be listed.
+    """
+    for info in store.list_objects(f"{folder_uri}/"):
+        if not info.uri.startswith(f"{job.output_uri}/") and info.uri not in besides:
             # A local name that is not UTF-8 comes with surrogates, which no JSON takes.
             yield info.uri.encode("utf-8", "backslashreplace").decode()
 

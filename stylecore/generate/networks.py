@@ -8,6 +8,7 @@ al. 2016, doi:10.23915/distill.00003), reflection padding no frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -129,10 +130,30 @@ class Generator(nn.Module):
         Returns:
             Shape (b, 3, h, w), in [0, 1].
         """
+        return self.decode(self.encode(photographs, shares), shares)
+
+    def encode(self, photographs: ImageBatch, shares: StyleShares) -> list[FeatureMap]:
+        """The first half of a pass: what the network sees in photographs.
+
+        Args:
+            photographs: as in ``forward``.
+            shares: as in ``forward``.
+
+        Returns:
+            Features at full, half and quarter size, and then those after each block of the first
+            half of the blocks, which are at quarter size too.
+        """
         full = functional.relu(self.enter(photographs - 0.5, shares))
         half = functional.relu(self.halve(full, shares))
-        quarter = functional.relu(self.quarter(half, shares))
-        for block in self.blocks:
+        found = [full, half, functional.relu(self.quarter(half, shares))]
+        for block in self.blocks[: len(self.blocks) // 2]:
+            found.append(block(found[-1], shares))
+        return found
+
+    def decode(self, features: Sequence[FeatureMap], shares: StyleShares) -> ImageBatch:
+        """The second half of a pass: pictures, as from ``forward``, of what ``encode`` gave."""
+        full, half, *_, quarter = features
+        for block in self.blocks[len(self.blocks) // 2 :]:
             quarter = block(quarter, shares)
         half = functional.relu(self.to_half(_enlarge(quarter, half), shares)) + half
         full = functional.relu(self.to_full(_enlarge(half, full), shares)) + full
