@@ -27,6 +27,7 @@ from deployments.options import (
 )
 from deployments.server_loss import end_process
 from deployments.stack_commands import add_stack_commands
+from deployments.train_commands import train
 from stylecore.errors import JobError, StylebatchError
 
 app = typer.Typer(
@@ -38,11 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-train = typer.Typer(
-    help="Train the networks that make pictures better.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(train, name="train")
 add_job_commands(app)
 add_stack_commands(app)
@@ -140,97 +136,6 @@ def compare(
     if votes:
         raise typer.Exit(sum_up_votes(run_a, run_b, votes, output))
     raise typer.Exit(compare_pictures(run_a, run_b, output))
-
-
-@train.command()
-def refiner(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
-    style: Annotated[
-        list[str] | None, typer.Option(help="Painting; several are taken as one style.")
-    ] = None,
-    content: Annotated[
-        str | None, typer.Option(help="Folder of photographs, to stylize and learn from.")
-    ] = None,
-    pictures: Annotated[
-        str | None, typer.Option(help="Run whose pictures to learn from: <output>/runs/<run id>.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the refiner.")] = None,
-    preset: PresetName = None,
-    max_side_px: MaxSide = None,
-    set_: Assignments = None,
-) -> None:
-    """Train a refiner for a style; the same command goes on with it after a stop."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
-    from stylecore.training.request import TrainRefinerJob
-
-    options = {
-        "styles": style,
-        "content_uri": content,
-        "pictures_uri": pictures,
-        "output_uri": output,
-        "preset": preset,
-        "max_side_px": max_side_px,
-    }
-    request = build_request(TrainRefinerJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
-
-
-@train.command()
-def generator(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
-    style: Annotated[
-        list[str] | None, typer.Option(help="Painting; each is a style of its own.")
-    ] = None,
-    content: Annotated[
-        str | None, typer.Option(help="Folder of photographs to learn from.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the generator.")] = None,
-    max_side_px: MaxSide = None,
-    set_: Assignments = None,
-) -> None:
-    """Train a feed-forward generator; the same command goes on with it after a stop."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
-    from stylecore.training.request import TrainGeneratorJob
-
-    options = {
-        "styles": style,
-        "content_uri": content,
-        "output_uri": output,
-        "max_side_px": max_side_px,
-    }
-    request = build_request(TrainGeneratorJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
-
-
-@train.command()
-def translator(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", help="Folder of pictures to translate: photographs.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option(help="Folder of pictures such as they shall become.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the translator.")] = None,
-    max_side_px: MaxSide = None,
-    set_: Assignments = None,
-) -> None:
-    """Train a translator between two kinds of pictures; the same command goes on with it."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
-    from stylecore.training.request import TrainTranslatorJob
-
-    options = {"from_uri": from_, "to_uri": to, "output_uri": output, "max_side_px": max_side_px}
-    request = build_request(TrainTranslatorJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
 
 
 @app.command()

@@ -38,7 +38,7 @@ def test_what_is_not_asked_for_is_not_there_and_what_a_person_starts_always_is()
     on_demand = {
         f"{flow}/on-demand"
         for flow in (
-            *("train-refiner", "train-generator"),
+            *("train-refiner", "train-generator", "train-translator"),
             *("retry-run", "score-run", "compare-runs"),
         )
     }
