@@ -15,6 +15,7 @@ from stylecore.generate.files import TranslatorCard
 from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import MINIMUM_SIDE_PX
+from stylecore.perception.encoder import Encoder
 from stylecore.refine.networks import Discriminator
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.contrast import Translator
@@ -22,7 +23,7 @@ from stylecore.training.curves import CurvePoint
 from stylecore.training.data import digest_pictures
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
-from stylecore.training.translator_game import NUM_CHANNELS, TranslatorBatch, TranslatorGame
+from stylecore.training.translator_game import TranslatorBatch, TranslatorGame, count_channels
 from stylecore.training.translator_settings import TrainTranslatorSettings
 from stylecore.training.translator_validation import TranslatorValidation, TranslatorValidator
 from stylecore.training.watch import TrainingWatch
@@ -104,7 +105,7 @@ def train_translator(
 
     Args:
         data: pictures of both kinds.
-        perception: pretrained networks, for validation only.
+        perception: pretrained networks.
         settings: how.
         watch: progress, checkpoints, stop flag.
         resume_from: a checkpoint of the same training.
@@ -116,7 +117,7 @@ def train_translator(
     data.check()
     encoder = perception.encoder
     train, held = data.split(settings.num_validation_photographs, settings.seed)
-    loop = _build_loop(train, data.examples, settings, encoder.mean.device)
+    loop = _build_loop(train, data.examples, encoder, settings)
     validator = TranslatorValidator(held, data.examples, encoder, perception.lpips)
     request: dict[str, JsonValue] = {**settings.model_dump(mode="json"), **data.digests()}
     session = TrainingSession(loop, validator.validate, request, settings.num_validations)
@@ -129,17 +130,17 @@ def train_translator(
 def _build_loop(
     photographs: Sequence[RgbImage],
     examples: Sequence[RgbImage],
+    encoder: Encoder,
     settings: TrainTranslatorSettings,
-    device: torch.device,
 ) -> AdversarialLoop[Translator, TranslatorBatch]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         translator = Translator(settings.width, settings.num_blocks)
-        discriminator = Discriminator(NUM_CHANNELS)
+        discriminator = Discriminator(count_channels(encoder, settings))
     for network in (translator, discriminator):
         # In this order of memory they take a third less time on a CPU.
-        network.to(device).to(memory_format=torch.channels_last)
-    game = TranslatorGame(translator, photographs, examples, settings, device)
+        network.to(encoder.mean.device).to(memory_format=torch.channels_last)
+    game = TranslatorGame(translator, photographs, examples, encoder, settings)
     shared = settings.model_dump(include={*LoopSettings.__dataclass_fields__})
     loop_settings = LoopSettings(**shared, feature_weight=0.0, is_annealed=True)
     random = torch.Generator().manual_seed(settings.seed)

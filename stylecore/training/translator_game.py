@@ -1,9 +1,11 @@
 """What a translator is trained for: CUT (Park et al. 2020, arXiv:2007.15651).
 
-One adversary says whether a picture is of the other kind; unlike a refiner's it sees colors, for
-nothing else tells the generator which colors paintings have. PatchNCE keeps the picture one of its
-photograph. Pictures that are of the other kind already go through with the photographs, and are to
-stay what they are: that is the identity term. Without it a step takes half the time.
+One adversary says whether a picture is of the other kind. Unlike a refiner's it sees colors, for
+nothing else tells the generator which colors paintings have; by default it sees them through the
+first layers of a pretrained network (Sauer et al. 2021, "Projected GANs Converge Faster",
+arXiv:2111.01007), without which it would need many more examples and steps. PatchNCE keeps the
+picture one of its photograph. Where the identity term is wanted, pictures that are of the other
+kind already go through with the photographs, and are to stay what they are.
 """
 
 from __future__ import annotations
@@ -18,14 +20,16 @@ from torch import Tensor
 
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
+from stylecore.perception.encoder import Encoder
 from stylecore.refine.adversary import Scalar
 from stylecore.training.augmentation import crop_randomly
 from stylecore.training.contrast import Places, Translator, draw_places, patch_nce
 from stylecore.training.translator_settings import TrainTranslatorSettings
-from stylecore.types import ImageBatch
+from stylecore.types import FeatureMap, ImageBatch
 
-NUM_CHANNELS: Final = 3
 _DEVIATION: Final = 0.25  # of the pixels of pictures, about
+_LAYER: Final = "relu2_1"
+_FEATURE_DEVIATION: Final = 2.2  # of this layer of VGG-16, about
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ class TranslatorGame:
         translator: that is trained: its encoding half is what patches are compared by.
         photographs: to train on, each of shape (h, w, 3).
         examples: of the other kind, the same.
+        encoder: VGG-16 on the device of the translator.
         settings: crops and weights.
-        device: of the translator.
     """
 
     def __init__(
@@ -61,14 +65,15 @@ class TranslatorGame:
         translator: Translator,
         photographs: Sequence[RgbImage],
         examples: Sequence[RgbImage],
+        encoder: Encoder,
         settings: TrainTranslatorSettings,
-        device: torch.device,
     ) -> None:
         self.translator = translator
         self.photographs = photographs
         self.examples = examples
+        self.encoder = encoder
         self.settings = settings
-        self.device = device
+        self.device = encoder.mean.device
 
     def draw(self, random: torch.Generator) -> TranslatorBatch:
         """Crops of random pictures of both kinds, and where to compare them."""
@@ -87,13 +92,14 @@ class TranslatorGame:
         pictures: ImageBatch = generator(batch.inputs)
         return pictures
 
-    def view_fake(self, pictures: ImageBatch, batch: TranslatorBatch) -> Float[Tensor, "b 3 h w"]:
+    def view_fake(self, pictures: ImageBatch, batch: TranslatorBatch) -> FeatureMap:
         """The translated photographs; examples are to stay, and fool nobody."""
-        return view_colors(pictures[: len(batch.photographs)])
+        return self._view(pictures[: len(batch.photographs)])
 
-    def view_real(self, batch: TranslatorBatch) -> Float[Tensor, "b 3 h w"]:
+    def view_real(self, batch: TranslatorBatch) -> FeatureMap:
         """The examples."""
-        return view_colors(batch.examples)
+        with torch.no_grad():
+            return self._view(batch.examples)
 
     def penalties(
         self, step: int, pictures: ImageBatch, batch: TranslatorBatch
@@ -112,6 +118,12 @@ class TranslatorGame:
             losses["identity"] = self.settings.identity_weight * torch.stack(identity).mean()
         return losses
 
+    def _view(self, pictures: ImageBatch) -> FeatureMap:
+        if self.settings.adversary_view == "colors":
+            return view_colors(pictures)
+        features: FeatureMap = self.encoder(pictures, [_LAYER])[_LAYER]
+        return features / _FEATURE_DEVIATION
+
     def _crop(self, pictures: Sequence[RgbImage], random: torch.Generator) -> ImageBatch:
         side_px, num = self.settings.crop_px, self.settings.batch_size
         chosen = torch.randint(len(pictures), (num,), generator=random).tolist()
@@ -119,6 +131,13 @@ class TranslatorGame:
         return torch.cat(crops).to(self.device, memory_format=torch.channels_last)
 
 
+def count_channels(encoder: Encoder, settings: TrainTranslatorSettings) -> int:
+    """Of what the adversary sees."""
+    if settings.adversary_view == "colors":
+        return 3
+    return len(next(encoder.stages[_LAYER].parameters()))
+
+
 def view_colors(pictures: ImageBatch) -> Float[Tensor, "b 3 h w"]:
-    """Pictures as the adversary sees them: about zero, in units of a usual deviation."""
+    """Pictures about zero, in units of a usual deviation."""
     return (pictures - 0.5) / _DEVIATION
