@@ -2,9 +2,10 @@
 
 Two figures say it together: FD-VGG, how far the texture and colors of all translated photographs
 are from those of the examples (``stylecore.metrics.sets``), and LPIPS, how far each picture is from
-its photograph. Copying the photograph is best at the one, and copying an example at the other, so
-that the best weights are those with the least (1 + LPIPS) x (1 + FD-VGG), as in ArtFID (Wright and
-Ommer 2022, arXiv:2207.12280).
+its photograph. The best weights have the least FD-VGG: what a translator is for. A product of both,
+as of ArtFID, would choose those that change nothing, since photographs are nearer to paintings than
+to other pictures of themselves; that pictures stay those of their photographs is the training's own
+concern (PatchNCE), and LPIPS tells whether they do.
 """
 
 from __future__ import annotations
@@ -48,14 +49,9 @@ class TranslatorValidation:
     samples: list[list[RgbImage]]
 
     @property
-    def art_fd(self) -> float:
-        """Low only where a picture is like the examples and like its photograph."""
-        return (1 + self.lpips) * (1 + self.fd_vgg)
-
-    @property
     def score(self) -> tuple[float, float]:
-        """Less of the product, and less distance from the examples."""
-        return -self.art_fd, -self.fd_vgg
+        """Less distance from the examples, and less from the photographs."""
+        return -self.fd_vgg, -self.lpips
 
     def headline(self) -> str:
         """The figures in a few words."""
@@ -69,7 +65,6 @@ class TranslatorValidation:
             "fd_vgg": self.fd_vgg,
             "fd_vgg_before": self.fd_vgg_before,
             "lpips_content": self.lpips,
-            "art_fd": self.art_fd,
         }
 
 
