@@ -130,7 +130,8 @@ class Generator(nn.Module):
         Returns:
             Shape (b, 3, h, w), in [0, 1].
         """
-        return self.decode(self.encode(photographs, shares), shares)
+        drawn = self._decode(self.encode(photographs, shares), shares)
+        return torch.sigmoid(drawn + self.color(photographs, shares))
 
     def encode(self, photographs: ImageBatch, shares: StyleShares) -> list[FeatureMap]:
         """The first half of a pass: what the network sees in photographs.
@@ -150,14 +151,15 @@ class Generator(nn.Module):
             found.append(block(found[-1], shares))
         return found
 
-    def decode(self, features: Sequence[FeatureMap], shares: StyleShares) -> ImageBatch:
-        """The second half of a pass: pictures, as from ``forward``, of what ``encode`` gave."""
+    def _decode(self, features: Sequence[FeatureMap], shares: StyleShares) -> FeatureMap:
+        """The second half of a pass: what is added to the photograph in the style's colors."""
         full, half, *_, quarter = features
         for block in self.blocks[len(self.blocks) // 2 :]:
             quarter = block(quarter, shares)
         half = functional.relu(self.to_half(_enlarge(quarter, half), shares)) + half
         full = functional.relu(self.to_full(_enlarge(half, full), shares)) + full
-        return torch.sigmoid(self.leave(full) + self.color(photographs, shares))
+        drawn: FeatureMap = self.leave(full)
+        return drawn
 
 
 def _convolution(num_in: int, num_out: int, stride: int = 1) -> nn.Conv2d:
