@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from stylecore.batch.fingerprint import Style, StyleSources, digest_of, to_shares
 from stylecore.config import StyleSource, StylizeJob
-from stylecore.errors import JobError
+from stylecore.errors import JobError, StyleUnknownError
 from stylecore.images.codec import decode_image
 from stylecore.images.limits import DecodeLimits
 from stylecore.images.masks import decode_mask
@@ -33,7 +33,7 @@ def is_painted(job: StylizeJob, style: Style) -> bool:
 def check_known(
     job: StylizeJob, style: Style, files: Sequence[bytes], generator: bytes | None
 ) -> None:
-    """Refuse a style that the job's generator was not trained for.
+    """Refuse a style that the job's generator was not trained for, or that cannot be polished.
 
     Args:
         job: which may have a generator.
@@ -42,7 +42,7 @@ def check_known(
         generator: the file, where there is one.
 
     Raises:
-        StyleUnknownError: it was not.
+        StyleUnknownError: it was not, or it is to be polished towards no painting.
         JobError: the file is no generator.
     """
     if job.generator is None or generator is None:
@@ -52,6 +52,12 @@ def check_known(
     card = read_generator_card(generator, f"generator: {job.generator.uri}")
     painted = files if is_painted(job, style) else []
     place_styles(card, style.uri, [str(_digest_of_file(data)) for data in painted])
+    if job.then is not None and not painted:
+        raise StyleUnknownError(
+            style.uri,
+            "then: the optimizer goes on towards a painting, and none is named: name the "
+            "generator's, or leave then out (a translator has none)",
+        )
 
 
 def style_source(styles: Sequence[StyleSource]) -> StyleSources:
