@@ -2,10 +2,10 @@
 
 Two figures say it together: FD-VGG, how far the texture and colors of all translated photographs
 are from those of the examples (``stylecore.metrics.sets``), and LPIPS, how far each picture is from
-its photograph. The best weights have the least FD-VGG: what a translator is for. A product of both,
-as of ArtFID, would choose those that change nothing, since photographs are nearer to paintings than
-to other pictures of themselves; that pictures stay those of their photographs is the training's own
-concern (PatchNCE), and LPIPS tells whether they do.
+its photograph. The best weights have the least FD-VGG: it is what a translator is for. The product
+of both, as in ArtFID, would choose those that change least, for all of FD-VGG that there is to gain
+is less than what any repainting costs in LPIPS. That pictures stay those of their photographs is
+what PatchNCE is for, and LPIPS tells whether they do.
 """
 
 from __future__ import annotations
