@@ -108,3 +108,28 @@ def arbitrary(
     }
     request = build_request(TrainArbitraryJob, job, options, set_ or [])
     raise typer.Exit(train_here(request))
+
+
+@train.command()
+def translator(
+    job: Annotated[
+        Path | None, typer.Argument(help="YAML file with the fields of a training.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Folder of pictures to translate: photographs.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Folder of pictures such as they shall become.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the translator.")] = None,
+    max_side_px: MaxSide = None,
+    set_: Assignments = None,
+) -> None:
+    """Train a translator between two kinds of pictures; the same command goes on with it."""
+    from deployments.requests import build_request
+    from deployments.training import train_here
+    from stylecore.training.request import TrainTranslatorJob
+
+    options = {"from_uri": from_, "to_uri": to, "output_uri": output, "max_side_px": max_side_px}
+    request = build_request(TrainTranslatorJob, job, options, set_ or [])
+    raise typer.Exit(train_here(request))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from stylecore.errors import JobError
 from stylecore.generate.arbitrary_files import save_arbitrary
+from stylecore.images.resize import resize_content
 from stylecore.training.arbitrary import ArbitraryData, train_arbitrary
 from stylecore.training.refiner import Perception
 from stylecore.training.request import TrainArbitraryJob
 from stylecore.training.watch import TrainingWatch
-from tasks.generator_training import read_photographs, take_evenly
+from tasks.generator_training import choose_evenly, read_pictures
 from tasks.training_folder import TrainingFolder
 from tasks.training_outputs import Trained
 
@@ -30,14 +31,13 @@ class ArbitraryTraining:
         if photographs is None or paintings is None:
             raise JobError(f"{folder.output_uri}: the pictures were not cleaned. Start again.")
         self._job = job
-        style_uris = take_evenly(paintings.kept, job.training.max_paintings)
-        content_uris = take_evenly(photographs.kept, job.training.max_photographs)
-        self._data = ArbitraryData(
-            read_photographs(folder, content_uris, job.max_side_px),
-            read_photographs(folder, style_uris, job.max_side_px),
-            job.max_side_px,
-            job.license,
+        style_uris = choose_evenly(paintings.kept, job.training.max_paintings)
+        content_uris = choose_evenly(photographs.kept, job.training.max_photographs)
+        contents, styles = (
+            read_pictures(folder, uris, lambda one: resize_content(one, job.max_side_px))
+            for uris in (content_uris, style_uris)
         )
+        self._data = ArbitraryData(contents, styles, job.max_side_px, job.license)
 
     def train(
         self, perception: Perception, watch: TrainingWatch, checkpoint: bytes | None

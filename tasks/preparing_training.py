@@ -23,22 +23,20 @@ from stylecore.training.request import (
     TrainGeneratorJob,
     TrainingJob,
     TrainRefinerJob,
+    TrainTranslatorJob,
 )
 from tasks.input_files import read_input
 from tasks.training_folder import TrainingFolder, TrainingKind, TrainingRecord
-from tasks.training_sources import (
-    INPUT_LIMITS,
-    choose_pictures,
-    find_paintings,
-    find_photographs,
-)
+from tasks.training_sources import INPUT_LIMITS, choose_pictures, find_paintings, list_pictures
 
 _VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _CHANGES_NAMED: Final = 4
+_FOLDERS: Final = ("output", "content", "pictures", "styles", "from", "to")  # those that a job has
 _KINDS: Final[Mapping[type[TrainingJob], TrainingKind]] = {
     TrainRefinerJob: "refiner-training",
     TrainGeneratorJob: "generator-training",
     TrainArbitraryJob: "arbitrary-training",
+    TrainTranslatorJob: "translator-training",
 }
 
 
@@ -70,20 +68,26 @@ def normalize_training(job: TrainingJob) -> TrainingJob:
         JobError: naming the field that is wrong.
     """
     changes: dict[str, Any] = {}
-    if isinstance(job, TrainArbitraryJob):
-        with job_errors("styles"):
-            changes["styles_uri"] = check_folder(job.styles_uri)
-    else:
+    if job.styles:
         changes["styles"] = tuple(_whole_painting(uri) for uri in job.styles)
-    with job_errors("output"):
-        changes["output_uri"] = check_folder(job.output_uri)
-    if job.content_uri is not None:
-        with job_errors("content"):
-            changes["content_uri"] = check_folder(job.content_uri)
-    if isinstance(job, TrainRefinerJob) and job.pictures_uri is not None:
-        with job_errors("pictures"):
-            changes["pictures_uri"] = check_folder(job.pictures_uri)
-    return job.model_copy(update=changes)
+    for name in _FOLDERS:
+        uri = getattr(job, f"{name}_uri", None)
+        if uri is not None:
+            with job_errors(name):
+                changes[f"{name}_uri"] = check_folder(uri)
+    job = job.model_copy(update=changes)
+    if isinstance(job, TrainTranslatorJob):
+        _refuse_overlap(job.from_uri, job.to_uri)
+    return job
+
+
+def _refuse_overlap(from_uri: str, to_uri: str) -> None:
+    """Two kinds of pictures cannot be told apart where one folder is in the other."""
+    if f"{from_uri}/".startswith(f"{to_uri}/") or f"{to_uri}/".startswith(f"{from_uri}/"):
+        raise JobError(
+            f"from: {from_uri} and to: {to_uri} share pictures: put each kind of picture into a "
+            "folder of its own"
+        )
 
 
 def _whole_painting(uri: str) -> str:
@@ -103,7 +107,12 @@ def _check_sources(store: Store, job: TrainingJob) -> None:
         with job_errors("pictures"):
             choose_pictures(open_ledger(store, job.pictures_uri), job)
         return
-    _check_folder(store, "content", str(job.content_uri), find_photographs(store, job))
+    if isinstance(job, TrainTranslatorJob):
+        for what, uri in (("from", job.from_uri), ("to", job.to_uri)):
+            _check_folder(store, what, uri, list_pictures(store, job, uri))
+        return
+    uri = str(job.content_uri)
+    _check_folder(store, "content", uri, list_pictures(store, job, uri, besides=job.styles))
     if isinstance(job, TrainArbitraryJob):
         _check_folder(store, "styles", job.styles_uri, find_paintings(store, job))
 
@@ -114,7 +123,7 @@ def _check_folder(store: Store, what: str, uri: str, found: Iterator[str]) -> No
         raise JobError(f"{what}: {uri}: there is no such folder. Check the name.")
     with job_errors(what):
         if next(found, None) is None:
-            pictures = "photographs" if what == "content" else "paintings"
+            pictures = "paintings" if what == "styles" else "photographs"
             raise JobError(f"{what}: {uri}: the folder is empty. Name one with {pictures}.")
 
 

@@ -30,6 +30,7 @@ _SAMPLES: Final = {
     "refiner": "Photograph, stylized, refined",
     "generator": "Photograph, generated",
     "arbitrary": "Photograph, generated",
+    "translator": "Photograph, translated",
 }
 
 

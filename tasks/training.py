@@ -21,7 +21,11 @@ from stylecore.perception.weights import load_weights
 from stylecore.training.checkpoint import read_progress
 from stylecore.training.curves import CurvePoint, Curves
 from stylecore.training.refiner import Perception
-from stylecore.training.request import TrainArbitraryJob, TrainRefinerJob
+from stylecore.training.request import (
+    TrainArbitraryJob,
+    TrainRefinerJob,
+    TrainTranslatorJob,
+)
 from stylecore.training.watch import TrainingWatch, Validation
 from tasks.arbitrary_training import ArbitraryTraining
 from tasks.devices import device_slot
@@ -31,9 +35,10 @@ from tasks.stopping import stop_flag
 from tasks.training_folder import TrainingFolder
 from tasks.training_outputs import Trained, write_trained
 from tasks.training_stage import STAGES, Stage
+from tasks.translator_training import TranslatorTraining
 
 CHECKPOINT_EVERY_S: Final = 300.0
-_LOSSES_SHOWN: Final = ("discriminator", "adversary", "content", "style", "objective")
+_LOSSES_SHOWN: Final = ("discriminator", "adversary", "content", "style", "objective", "contrast")
 _log = logging.getLogger(__name__)
 
 
@@ -105,6 +110,8 @@ def _open_training(folder: TrainingFolder, run_uri: str | None) -> _Training:
         return RefinerTraining(folder, job, str(run_uri))
     if isinstance(job, TrainArbitraryJob):
         return ArbitraryTraining(folder, job)
+    if isinstance(job, TrainTranslatorJob):
+        return TranslatorTraining(folder, job)
     return GeneratorTraining(folder, job)
 
 

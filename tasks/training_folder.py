@@ -31,7 +31,9 @@ from stylecore.training.request import TrainingJob
 
 _MAX_BYTES: Final = 2**28
 _JSON: Final = "application/json"
-TrainingKind = Literal["refiner-training", "generator-training", "arbitrary-training"]
+TrainingKind = Literal[
+    "refiner-training", "generator-training", "arbitrary-training", "translator-training"
+]
 
 
 class TrainingRecord(FrozenModel):
@@ -219,8 +221,18 @@ def _describe_arbitrary(card: Mapping[str, Any], metrics: Mapping[str, float]) -
     )
 
 
+def _describe_translator(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    return (
+        f"trained on {card['num_photographs']} and {card['num_examples']} pictures; best after "
+        f"step {metrics['step']:.0f}: FD-VGG {metrics['fd_vgg']:.3g} from the pictures to become "
+        f"like ({metrics['fd_vgg_before']:.3g} before), LPIPS {metrics['lpips_content']:.3f} on "
+        f"{metrics['pictures']:.0f} validation pictures"
+    )
+
+
 _DESCRIPTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, float]], str]]] = {
     "refiner": _describe_refiner,
     "generator": _describe_generator,
     "arbitrary": _describe_arbitrary,
+    "translator": _describe_translator,
 }

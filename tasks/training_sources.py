@@ -16,7 +16,12 @@ from stylecore.config import Limits
 from stylecore.errors import JobError, RowError
 from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import Dropped, clean_pictures
-from stylecore.training.request import TrainArbitraryJob, TrainingJob, TrainRefinerJob
+from stylecore.training.request import (
+    TrainArbitraryJob,
+    TrainingJob,
+    TrainRefinerJob,
+    TrainTranslatorJob,
+)
 from tasks.reading import read_ahead
 from tasks.training_folder import CleaningReport, DroppedPhotograph, TrainingFolder
 from tasks.training_stage import STAGES, Stage
@@ -37,9 +42,11 @@ def find_photographs(store: Store, job: TrainingJob) -> Iterator[str]:
         pictures = choose_pictures(open_ledger(store, job.pictures_uri), job)
         yield from dict.fromkeys(picture.content_uri for picture in pictures)
         return
-    for uri in _list_folder(store, str(job.content_uri), job.output_uri):
-        if uri not in job.styles:
-            yield uri
+    if isinstance(job, TrainTranslatorJob):
+        for folder_uri in (job.from_uri, job.to_uri):
+            yield from list_pictures(store, job, folder_uri)
+        return
+    yield from list_pictures(store, job, str(job.content_uri), besides=job.styles)
 
 
 def find_paintings(store: Store, job: TrainArbitraryJob) -> Iterator[str]:
@@ -48,12 +55,19 @@ def find_paintings(store: Store, job: TrainArbitraryJob) -> Iterator[str]:
     Raises:
         RowError: the folder cannot be listed.
     """
-    return _list_folder(store, job.styles_uri, job.output_uri)
+    return list_pictures(store, job, job.styles_uri)
 
 
-def _list_folder(store: Store, folder_uri: str, output_uri: str) -> Iterator[str]:
+def list_pictures(
+    store: Store, job: TrainingJob, folder_uri: str, besides: Sequence[str] = ()
+) -> Iterator[str]:
+    """URIs of what is below a folder, but for what the training itself wrote there.
+
+    Raises:
+        RowError: the folder cannot be listed.
+    """
     for info in store.list_objects(f"{folder_uri}/"):
-        if not info.uri.startswith(f"{output_uri}/"):
+        if not info.uri.startswith(f"{job.output_uri}/") and info.uri not in besides:
             # A local name that is not UTF-8 comes with surrogates, which no JSON takes.
             yield info.uri.encode("utf-8", "backslashreplace").decode()
 

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import torch
 
-from stylecore.generate.files import GeneratorCard, GeneratorStyle, save_generator
+from stylecore.generate.files import (
+    GeneratorCard,
+    GeneratorStyle,
+    TranslatorCard,
+    save_generator,
+)
 from stylecore.generate.networks import ConditionalNorm, Generator
 
 
@@ -25,3 +30,11 @@ def generator_file(paintings: Sequence[Path], seed: int = 0) -> bytes:
         version="1", width=4, num_blocks=1, styles=styles, photographs_digest="0" * 64
     )
     return save_generator(generator, card)
+
+
+def translator_file(seed: int = 0) -> bytes:
+    """The file of a translator."""
+    torch.manual_seed(seed)
+    digests = {"photographs_digest": "0" * 64, "examples_digest": "1" * 64}
+    card = TranslatorCard(version="1", width=4, num_blocks=1, **digests)
+    return save_generator(Generator(1, width=4, num_blocks=1), card)

@@ -6,7 +6,7 @@ is built from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import torch
@@ -17,6 +17,7 @@ from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import (
     CARD_KEY,
     check_shapes,
+    find_kind,
     read_card,
     read_tensors,
     write_tensors,
@@ -70,8 +71,53 @@ class GeneratorCard(FrozenModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     license: str = Field("", max_length=10_000)
 
+    @property
+    def num_styles(self) -> int:
+        """Of the network."""
+        return len(self.styles)
 
-def save_generator(generator: Generator, card: GeneratorCard) -> bytes:
+
+class TranslatorCard(FrozenModel):
+    """What a translator is: a generator that knows no painting, but one kind of picture.
+
+    Attributes:
+        kind: tells it from other weights.
+        version: of stylebatch that wrote it.
+        width: of the network.
+        num_blocks: of the network.
+        max_side_px: longest side of the pictures that it was trained on.
+        num_photographs: that it was trained on.
+        photographs_digest: SHA-256 over them all.
+        num_examples: of the other kind, that it was trained on.
+        examples_digest: SHA-256 over them all.
+        settings: of the training.
+        metrics: figures on validation photographs, by name.
+        license: what the pictures of both kinds allow, in the words of who trained it.
+    """
+
+    kind: Literal["translator"] = "translator"
+    version: str = Field(max_length=100)
+    width: int = Field(24, ge=1, le=256)
+    num_blocks: int = Field(4, ge=0, le=32)
+    max_side_px: int = Field(512, ge=16, le=8192)
+    num_photographs: int = Field(0, ge=0)
+    photographs_digest: Digest
+    num_examples: int = Field(0, ge=0)
+    examples_digest: Digest
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    license: str = Field("", max_length=10_000)
+
+    @property
+    def num_styles(self) -> int:
+        """Of the network."""
+        return 1
+
+
+AnyCard = GeneratorCard | TranslatorCard
+
+
+def save_generator(generator: Generator, card: AnyCard) -> bytes:
     """The file of a generator: its weights in half precision, and the card in the header.
 
     Eleven bits of a weight's mantissa move no pixel by a whole step of 1/255 for long; the file is
@@ -81,7 +127,7 @@ def save_generator(generator: Generator, card: GeneratorCard) -> bytes:
     return write_tensors(halves, {CARD_KEY: card.model_dump_json()})
 
 
-def load_generator(data: bytes, where: str) -> tuple[Generator, GeneratorCard]:
+def load_generator(data: bytes, where: str) -> tuple[Generator, AnyCard]:
     """Read a generator that ``save_generator`` wrote, onto the CPU, in single precision.
 
     Args:
@@ -93,16 +139,16 @@ def load_generator(data: bytes, where: str) -> tuple[Generator, GeneratorCard]:
             shapes than its card says.
     """
     tensors, header = read_tensors(data, where)
-    card = read_card(header, GeneratorCard, where, _KIND)
+    card = read_known_card(header, where)
     with torch.device("meta"):  # a card of one line can announce gigabytes
-        generator = Generator(len(card.styles), card.width, card.num_blocks)
+        generator = Generator(card.num_styles, card.width, card.num_blocks)
     check_shapes(tensors, generator.state_dict(), torch.float16, where)
     singles = {name: tensor.float() for name, tensor in tensors.items()}
     generator.load_state_dict(singles, assign=True)
     return generator.requires_grad_(False).eval(), card
 
 
-def place_styles(card: GeneratorCard, uri: str, digests: Sequence[str]) -> list[int]:
+def place_styles(card: AnyCard, uri: str, digests: Sequence[str]) -> list[int]:
     """Which of a generator's styles paintings are.
 
     Args:
@@ -112,8 +158,16 @@ def place_styles(card: GeneratorCard, uri: str, digests: Sequence[str]) -> list[
 
     Raises:
         StyleUnknownError: it was not trained for one of them, or none is named and there are
-            several.
+            several; a translator was trained for none.
     """
+    if isinstance(card, TranslatorCard):
+        if digests:
+            reason = (
+                "the generator is a translator, which makes one kind of picture whatever painting "
+                "is named: name none (no --style), or another generator"
+            )
+            raise StyleUnknownError(uri, reason)
+        return [0]
     known = {style.digest: number for number, style in enumerate(card.styles)}
     names = ", ".join(style.name for style in card.styles[:_NAMED])
     if not digests:
@@ -129,3 +183,10 @@ def place_styles(card: GeneratorCard, uri: str, digests: Sequence[str]) -> list[
                 f"knows {names}: name the file of one of them, or train it for this one",
             )
     return [known[digest] for digest in digests]
+
+
+def read_known_card(header: Mapping[str, str], where: str) -> AnyCard:
+    """The card of a generator or translator; arguments and errors as for ``read_card``."""
+    if find_kind(header) == "translator":
+        return read_card(header, TranslatorCard, where, _KIND)
+    return read_card(header, GeneratorCard, where, _KIND)

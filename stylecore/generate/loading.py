@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from stylecore.errors import JobError
 from stylecore.generate.arbitrary_files import ArbitraryCard, load_arbitrary
 from stylecore.generate.decoder import Decoder
-from stylecore.generate.files import GeneratorCard, load_generator
+from stylecore.generate.files import AnyCard, load_generator, read_known_card
 from stylecore.generate.networks import Generator
-from stylecore.perception.tensor_files import CARD_KEY, read_card, read_tensors
+from stylecore.perception.tensor_files import find_kind, read_card, read_tensors
 from stylecore.settings import GeneratorSettings
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A generator of the styles that it was trained for."""
+    """A generator of the styles that it was trained for, or a translator."""
 
     generator: Generator
-    card: GeneratorCard
+    card: AnyCard
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ def load_network(data: bytes, settings: GeneratorSettings) -> TrainedNetwork | A
 
 
 @lru_cache(maxsize=2)  # a job of ten thousand styles asks it for each
-def read_network_card(data: bytes, where: str) -> GeneratorCard | ArbitraryCard:
+def read_network_card(data: bytes, where: str) -> AnyCard | ArbitraryCard:
     """What a file says that it is.
 
     Args:
@@ -68,15 +66,6 @@ def read_network_card(data: bytes, where: str) -> GeneratorCard | ArbitraryCard:
         JobError: it is damaged, or no generator of ours.
     """
     _, header = read_tensors(data, where)
-    if _kind_in(header) == "arbitrary":
+    if find_kind(header) == "arbitrary":
         return read_card(header, ArbitraryCard, where, "arbitrary")
-    return read_card(header, GeneratorCard, where, "generator")
-
-
-def _kind_in(header: Mapping[str, str]) -> object:
-    """What the card calls itself; whatever is wrong with it, its own reader says better."""
-    try:
-        card = json.loads(header.get(CARD_KEY, "{}"))
-    except ValueError:
-        return None
-    return card.get("kind") if isinstance(card, dict) else None
+    return read_known_card(header, where)

@@ -8,6 +8,7 @@ al. 2016, doi:10.23915/distill.00003), reflection padding no frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -129,14 +130,36 @@ class Generator(nn.Module):
         Returns:
             Shape (b, 3, h, w), in [0, 1].
         """
+        drawn = self._decode(self.encode(photographs, shares), shares)
+        return torch.sigmoid(drawn + self.color(photographs, shares))
+
+    def encode(self, photographs: ImageBatch, shares: StyleShares) -> list[FeatureMap]:
+        """The first half of a pass: what the network sees in photographs.
+
+        Args:
+            photographs: as in ``forward``.
+            shares: as in ``forward``.
+
+        Returns:
+            Features at full, half and quarter size, and then those after each block of the first
+            half of the blocks, which are at quarter size too.
+        """
         full = functional.relu(self.enter(photographs - 0.5, shares))
         half = functional.relu(self.halve(full, shares))
-        quarter = functional.relu(self.quarter(half, shares))
-        for block in self.blocks:
+        found = [full, half, functional.relu(self.quarter(half, shares))]
+        for block in self.blocks[: len(self.blocks) // 2]:
+            found.append(block(found[-1], shares))
+        return found
+
+    def _decode(self, features: Sequence[FeatureMap], shares: StyleShares) -> FeatureMap:
+        """The second half of a pass: what is added to the photograph in the style's colors."""
+        full, half, *_, quarter = features
+        for block in self.blocks[len(self.blocks) // 2 :]:
             quarter = block(quarter, shares)
         half = functional.relu(self.to_half(_enlarge(quarter, half), shares)) + half
         full = functional.relu(self.to_full(_enlarge(half, full), shares)) + full
-        return torch.sigmoid(self.leave(full) + self.color(photographs, shares))
+        drawn: FeatureMap = self.leave(full)
+        return drawn
 
 
 def _convolution(num_in: int, num_out: int, stride: int = 1) -> nn.Conv2d:

@@ -15,7 +15,7 @@ import torch
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, OutOfMemoryError
-from stylecore.generate.files import GeneratorCard, place_styles
+from stylecore.generate.files import AnyCard, place_styles
 from stylecore.generate.loading import ArbitraryNetwork, load_network
 from stylecore.generate.networks import StyleShares
 from stylecore.images.codec import RgbImage
@@ -138,7 +138,7 @@ def group_by_size(contents: Iterable[Content], most: int) -> Iterator[list[Conte
     yield from waiting.values()
 
 
-def share_styles(card: GeneratorCard, styles: Sequence[StylePainting]) -> StyleShares:
+def share_styles(card: AnyCard, styles: Sequence[StylePainting]) -> StyleShares:
     """How much of each of a generator's styles is wanted.
 
     Args:
@@ -152,7 +152,7 @@ def share_styles(card: GeneratorCard, styles: Sequence[StylePainting]) -> StyleS
         StyleUnknownError: as ``place_styles``.
     """
     places = place_styles(card, "", [style.digest for style in styles])
-    shares = torch.zeros(1, len(card.styles))
+    shares = torch.zeros(1, card.num_styles)
     for place, weight in zip(places, [style.weight for style in styles] or [1.0], strict=True):
         shares[0, place] += weight
     return shares / shares.sum()

@@ -8,6 +8,7 @@ from stylecore.presets import Preset
 from stylecore.settings import FrozenModel, at_position
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.settings import TrainGeneratorSettings, TrainRefinerSettings
+from stylecore.training.translator_settings import TrainTranslatorSettings
 
 
 class TrainRefinerJob(FrozenModel):
@@ -171,4 +172,54 @@ class TrainArbitraryJob(FrozenModel):
         return ()
 
 
-TrainingJob = TrainRefinerJob | TrainGeneratorJob | TrainArbitraryJob
+class TrainTranslatorJob(FrozenModel):
+    """A translator: from which kind of picture to which, to where, and how."""
+
+    from_uri: str = Field(
+        min_length=1,
+        description="Folder of pictures such as those that will be translated: photographs.",
+        json_schema_extra=at_position(0),
+    )
+    to_uri: str = Field(
+        min_length=1,
+        description="Folder of pictures such as they shall become; none belongs to one of the "
+        "others.",
+        json_schema_extra=at_position(1),
+    )
+    output_uri: str = Field(
+        min_length=1,
+        description="Folder for the translator and all that belongs to it.",
+        json_schema_extra=at_position(2),
+    )
+    max_side_px: int = Field(
+        512,
+        ge=32,
+        le=8192,
+        description="Longest side of the pictures of both folders.",
+        json_schema_extra=at_position(3),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where to compute: auto, cpu, cuda or cuda:N.",
+        json_schema_extra=at_position(4),
+    )
+    training: TrainTranslatorSettings = Field(
+        TrainTranslatorSettings(),
+        description="Settings of the training.",
+        json_schema_extra=at_position(5),
+    )
+    license: str = Field(
+        "",
+        max_length=10_000,
+        description="What the pictures of both folders allow, for the translator's card.",
+        json_schema_extra=at_position(6),
+    )
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Paintings that are named one by one: none."""
+        return ()
+
+
+TrainingJob = TrainRefinerJob | TrainGeneratorJob | TrainArbitraryJob | TrainTranslatorJob

@@ -35,7 +35,7 @@ def test_names_are_unique() -> None:
 
 
 def test_what_is_not_asked_for_is_not_there_and_what_a_person_starts_always_is() -> None:
-    trainings = ("train-refiner", "train-generator", "train-arbitrary")
+    trainings = ("train-refiner", "train-generator", "train-arbitrary", "train-translator")
     others = ("retry-run", "score-run", "compare-runs")
     on_demand = {f"{flow}/on-demand" for flow in (*trainings, *others)}
     always = {"stylize-manifest/nightly", "stylize-shards/child", *on_demand}

@@ -15,7 +15,7 @@ from stylecore.errors import JobError, RunStoppedError, StorageFaultError
 from stylecore.images.codec import decode_image
 from stylecore.perception.encoder import Encoder
 from stylecore.refine.files import load_refiner
-from tasks import training
+from tasks import refiner_training, training
 from tasks.preparing_training import prepare_training
 from tasks.stopping import stop_flag
 from tasks.training import Interim, TrainingRequest, train_to_the_end
@@ -197,6 +197,6 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_lower(
     def run_out(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(training, "train_refiner", run_out)
+    monkeypatch.setattr(refiner_training, "train_refiner", run_out)
     with pytest.raises(JobError, match=r"memory of cpu: lower training\.batch_size"):
         train(start("one"), run)

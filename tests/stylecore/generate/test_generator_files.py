@@ -2,15 +2,19 @@
 
 import pytest
 import torch
+from generators import translator_file
 from safetensors.torch import save
 
-from stylecore.errors import JobError
+from stylecore.errors import JobError, StyleUnknownError
 from stylecore.generate.files import (
     GeneratorCard,
     GeneratorStyle,
+    TranslatorCard,
     load_generator,
+    place_styles,
     save_generator,
 )
+from stylecore.generate.loading import read_network_card
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import write_tensors
 from stylecore.refine.files import RefinerCard, save_refiner
@@ -88,3 +92,35 @@ def test_single_precision_is_refused(generator, card):
 def test_weights_that_are_not_finite_are_refused(generator, card):
     generator.leave.bias.data.fill_(torch.inf)
     assert "leave.bias" in refuse(save_generator(generator, card))
+
+
+def test_a_translator_is_a_generator_of_one_style():
+    generator, card = load_generator(translator_file(), "here")
+    assert isinstance(card, TranslatorCard)
+    assert generator.num_styles == card.num_styles == 1
+    assert read_network_card(translator_file(), "here") == card
+
+
+def test_a_translator_takes_no_painting():
+    card = read_network_card(translator_file(), "here")
+    assert place_styles(card, "", []) == [0]
+    with pytest.raises(StyleUnknownError, match=r"a translator.*name none \(no --style\)"):
+        place_styles(card, "wave.jpg", ["a" * 64])
+
+
+def test_weights_of_more_styles_are_no_translator(generator):
+    digests = {"photographs_digest": "0" * 64, "examples_digest": "1" * 64}
+    card = TranslatorCard(version="1", width=4, num_blocks=1, **digests)
+    assert "expected torch.float16 of shape (1, 4)" in refuse(save_generator(generator, card))
+
+
+def test_a_translators_card_that_lacks_a_field_is_refused(generator):
+    data = write_tensors(generator.state_dict(), {"card": '{"kind": "translator"}'})
+    assert "not the card of a generator (version" in refuse(data)
+
+
+@pytest.mark.parametrize("card", ["[]", "nothing", "3", '{"kind": ["translator"]}'])
+def test_a_card_that_is_none_is_refused(generator, card):
+    assert "not the card of a generator" in refuse(
+        write_tensors(generator.state_dict(), {"card": card})
+    )

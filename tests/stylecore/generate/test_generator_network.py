@@ -46,6 +46,23 @@ def test_each_style_makes_another_picture_and_a_mixture_lies_between(generator):
     assert (mixed - other).square().mean() < distance
 
 
+def test_the_encoding_half_gives_features_of_each_size_up_to_the_middle_block():
+    torch.manual_seed(0)
+    generator = Generator(1, width=4, num_blocks=5)
+    shares = torch.ones(2, 1)
+    found = generator.encode(noise(2), shares)
+    assert [tuple(one.shape[1:]) for one in found] == [
+        *((4, 24, 32), (8, 12, 16), (16, 6, 8)),
+        *((16, 6, 8), (16, 6, 8)),
+    ]
+    seen = []
+    generator.blocks[1].register_forward_hook(
+        lambda _module, _given, features: seen.append(features)
+    )
+    generator(noise(2), shares)
+    torch.testing.assert_close(found[-1], seen[0])
+
+
 def test_norm_is_an_instance_norm_with_the_gain_and_offset_of_the_style():
     norm = ConditionalNorm(2, 5)
     norm.gain.data = torch.rand(2, 5)

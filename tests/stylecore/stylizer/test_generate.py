@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from generators import generator_file
+from generators import generator_file, translator_file
 from sample_images import GREAT_WAVE, POPPIES
 
 from stylecore.config import StylizeJob
@@ -128,6 +128,25 @@ def test_the_only_style_needs_no_name_and_one_of_several_does():
     np.testing.assert_array_equal(named[0], unnamed[0])
     with pytest.raises(StyleUnknownError, match="knows great_wave, poppies: name the painting"):
         stylizer()
+
+
+def test_a_translator_makes_one_kind_of_picture_and_a_batch_what_single_ones_make():
+    contents = [Content(n, photograph(n)) for n in range(5)]
+    one, several = (
+        pictures(
+            [
+                *GeneratorStylizer(job(batch_size=n), [], translator_file(), Watch()).stylize(
+                    contents
+                )
+            ]
+        )
+        for n in (1, 3)
+    )
+    assert one.keys() == several.keys() == set(range(5))
+    for key in one:
+        np.testing.assert_allclose(one[key].astype(int), several[key].astype(int), atol=1)
+    with pytest.raises(StyleUnknownError, match="is a translator"):
+        GeneratorStylizer(job(), [painting(POPPIES)], translator_file(), Watch())
 
 
 def test_where_memory_runs_out_batches_are_halved_and_a_single_one_fails(monkeypatch):
