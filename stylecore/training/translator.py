@@ -142,7 +142,7 @@ def _build_loop(
         network.to(encoder.mean.device).to(memory_format=torch.channels_last)
     game = TranslatorGame(translator, photographs, examples, encoder, settings)
     shared = settings.model_dump(include={*LoopSettings.__dataclass_fields__})
-    loop_settings = LoopSettings(**shared, feature_weight=0.0, is_annealed=True)
+    loop_settings = LoopSettings(**shared, is_annealed=True)
     random = torch.Generator().manual_seed(settings.seed)
     return AdversarialLoop(game, translator, discriminator, loop_settings, random)
 

@@ -28,8 +28,8 @@ from stylecore.training.translator_settings import TrainTranslatorSettings
 from stylecore.types import FeatureMap, ImageBatch
 
 _DEVIATION: Final = 0.25  # of the pixels of pictures, about
-_LAYER: Final = "relu2_1"
-_FEATURE_DEVIATION: Final = 2.2  # of this layer of VGG-16, about
+_LAYER: Final = "relu3_1"
+_FEATURE_DEVIATION: Final = 4.1  # of this layer of VGG-16, about
 
 
 @dataclass(frozen=True)
