@@ -23,6 +23,7 @@ from flows.score_run import score_run
 from flows.stylize_manifest import stylize_manifest
 from flows.stylize_shards import stylize_shards
 from flows.stylize_uploads import stylize_uploads
+from flows.train_arbitrary import train_arbitrary
 from flows.train_generator import train_generator
 from flows.train_refiner import train_refiner
 from flows.train_translator import train_translator
@@ -136,11 +137,8 @@ def _on_demand() -> list[RunnerDeployment]:
     described: list[tuple[Flow[..., Any], str]] = [
         (train_refiner, "Train a refiner for a style; the same parameters go on after a stop."),
         (train_generator, "Train a generator for styles; the same parameters go on after a stop."),
-        (
-            train_translator,
-            "Train a translator from one kind of picture to another; the same parameters go on "
-            "after a stop.",
-        ),
+        (train_arbitrary, "Train a generator for any style; the same parameters go on."),
+        (train_translator, "Train a translator between two kinds of pictures; the same goes on."),
         (retry_run, "Make the failed rows of a run again, and whatever it left undone."),
         (score_run, "Measure the pictures of a run; what is measured is not measured again."),
         (compare_runs, "Compare two runs picture by picture, and make a page to vote on."),

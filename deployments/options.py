@@ -30,7 +30,7 @@ RefinerUri = Annotated[
 ]
 GeneratorUri = Annotated[
     str | None,
-    typer.Option(help="Generator that `train generator` wrote: one pass, no optimizing."),
+    typer.Option(help="Generator that `train generator` or `train arbitrary` wrote: one pass."),
 ]
 SaveEvery = Annotated[
     int | None,

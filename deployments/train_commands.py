@@ -83,6 +83,34 @@ def generator(
 
 
 @train.command()
+def arbitrary(
+    job: Annotated[
+        Path | None, typer.Argument(help="YAML file with the fields of a training.")
+    ] = None,
+    styles: Annotated[str | None, typer.Option(help="Folder of paintings to learn from.")] = None,
+    content: Annotated[
+        str | None, typer.Option(help="Folder of photographs to learn from.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the generator.")] = None,
+    max_side_px: MaxSide = None,
+    set_: Assignments = None,
+) -> None:
+    """Train a generator that takes any painting as its style; the same command goes on with it."""
+    from deployments.requests import build_request
+    from deployments.training import train_here
+    from stylecore.training.request import TrainArbitraryJob
+
+    options = {
+        "styles_uri": styles,
+        "content_uri": content,
+        "output_uri": output,
+        "max_side_px": max_side_px,
+    }
+    request = build_request(TrainArbitraryJob, job, options, set_ or [])
+    raise typer.Exit(train_here(request))
+
+
+@train.command()
 def translator(
     job: Annotated[
         Path | None, typer.Argument(help="YAML file with the fields of a training.")

@@ -14,7 +14,12 @@ from deployments.environment import check_server, prepare_prefect, server_url
 from deployments.running import EXIT_BROKEN, EXIT_DONE
 from deployments.server_loss import ServerLostError, noticing_server_loss
 from stylecore.batch.store import Store
-from stylecore.training.request import TrainingJob, TrainRefinerJob, TrainTranslatorJob
+from stylecore.training.request import (
+    TrainArbitraryJob,
+    TrainingJob,
+    TrainRefinerJob,
+    TrainTranslatorJob,
+)
 from tasks.preparing_training import prepare_training
 from tasks.training_folder import TrainingFolder, describe_card
 from tasks.training_stage import STAGES, Stage
@@ -61,6 +66,10 @@ def _run_flow(job: TrainingJob) -> State[Any]:
         from flows.train_refiner import train_refiner
 
         return train_refiner(job, return_state=True)
+    if isinstance(job, TrainArbitraryJob):
+        from flows.train_arbitrary import train_arbitrary
+
+        return train_arbitrary(job, return_state=True)
     if isinstance(job, TrainTranslatorJob):
         from flows.train_translator import train_translator
 

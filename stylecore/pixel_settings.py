@@ -24,6 +24,8 @@ def pixel_settings(job: StylizeJob) -> dict[str, Any]:
         settings["seed"] = job.seed
         settings["cascade"] = job.cascade
         settings["optimize"] = job.optimize.model_dump(mode="json", exclude=_PLACES)
+    if job.generator is not None and job.generator.strength < 1:
+        settings["strength"] = job.generator.strength  # all of it goes without saying, as before
     if job.then is not None:
         settings["seed"] = job.seed
         settings["then"] = job.then.model_dump(mode="json", exclude={"optimize": _PLACES})

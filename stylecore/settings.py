@@ -237,8 +237,16 @@ class GeneratorSettings(FrozenModel):
 
     uri: str = Field(
         min_length=1,
-        description="Generator that `stylebatch train generator` wrote: its folder or file.",
+        description="Generator that `stylebatch train generator` or `train arbitrary` wrote: its "
+        "folder or file.",
         json_schema_extra=at_position(0),
+    )
+    strength: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="How much of the style, for generators that take any painting.",
+        json_schema_extra=at_position(1),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from stylecore.batch.store import Store
 from stylecore.batch.uris import safe_stem
@@ -43,8 +43,8 @@ class GeneratorTraining:
         if cleaning is None:
             raise JobError(f"{folder.output_uri}: the photographs were not cleaned. Start again.")
         self._job = job
-        uris = choose_evenly(cleaning.kept, job.training.max_photographs)
-        photographs = read_pictures(folder, uris, lambda one: resize_content(one, job.max_side_px))
+        uris = take_evenly(cleaning.kept, job.training.max_photographs)
+        photographs = read_photographs(folder, uris, job.max_side_px)
         styles = [
             StyleImage(safe_stem(uri), digest, pixels)
             for uri, digest, pixels in zip(
@@ -68,23 +68,19 @@ class GeneratorTraining:
         return Trained(weights, card, trained.curves, samples)
 
 
-def choose_evenly(uris: Sequence[str], most: int) -> Sequence[str]:
+def take_evenly(uris: Sequence[str], most: int) -> Sequence[str]:
     """At most so many, spread over all of them."""
     if len(uris) <= most:
         return uris
     return [uris[index * len(uris) // most] for index in range(most)]
 
 
-def read_pictures(
-    folder: TrainingFolder, uris: Sequence[str], resize: Callable[[RgbImage], RgbImage]
+def read_photographs(
+    folder: TrainingFolder, uris: Sequence[str], max_side_px: int
 ) -> list[RgbImage]:
-    """Pictures at the size to train at; those that vanished meanwhile are left out.
-
-    Raises:
-        RowError: the store failed in a way that may pass.
-    """
+    """The photographs at the size of the pictures; those that vanished meanwhile are left out."""
     found: list[RgbImage] = []
-    reading = read_ahead(lambda uri: _read(folder.store, uri, resize), uris)
+    reading = read_ahead(lambda uri: _read(folder.store, uri, max_side_px), uris)
     for number, one in enumerate(reading):
         STAGES.post(folder.output_uri, Stage("reading", len(uris), number))
         if isinstance(one, RowError):
@@ -94,10 +90,10 @@ def read_pictures(
     return found
 
 
-def _read(store: Store, uri: str, resize: Callable[[RgbImage], RgbImage]) -> RgbImage | RowError:
+def _read(store: Store, uri: str, max_side_px: int) -> RgbImage | RowError:
     try:
         data, _ = store.read_bytes(uri, INPUT_LIMITS.max_bytes)
-        return resize(decode_image(data, uri, INPUT_LIMITS))
+        return resize_content(decode_image(data, uri, INPUT_LIMITS), max_side_px)
     except RowError as error:
         if error.is_passing:
             raise

@@ -74,9 +74,9 @@ def check_input_files(job: StylizeJob, files: Mapping[str, bytes]) -> None:
 
         load_refiner(files["refine"], f"refine: {job.refine.uri}")
     if job.generator is not None:
-        from stylecore.generate.files import load_generator  # so does this
+        from stylecore.generate.loading import load_network  # so does this
 
-        load_generator(files["generator"], f"generator: {job.generator.uri}")
+        load_network(files["generator"], job.generator)
 
 
 def digest_inputs(job: StylizeJob, files: Mapping[str, bytes]) -> str:

@@ -7,10 +7,10 @@ same output is refused.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from stylecore.batch.faults import job_errors
 from stylecore.batch.ledger import open_ledger, utc_now
@@ -19,18 +19,32 @@ from stylecore.batch.uris import absolute, check_folder, check_uri, is_s3
 from stylecore.errors import JobError
 from stylecore.images.codec import decode_image
 from stylecore.training.request import (
+    TrainArbitraryJob,
     TrainGeneratorJob,
     TrainingJob,
     TrainRefinerJob,
     TrainTranslatorJob,
 )
 from tasks.input_files import read_input
-from tasks.training_folder import TrainingFolder, TrainingRecord
-from tasks.training_sources import INPUT_LIMITS, choose_pictures, list_pictures
+from tasks.training_folder import TrainingFolder, TrainingKind, TrainingRecord
+from tasks.training_sources import (
+    INPUT_LIMITS,
+    choose_pictures,
+    find_paintings,
+    find_photographs,
+    list_folder,
+)
 
 _VERSIONS: Final = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 _CHANGES_NAMED: Final = 4
-_FOLDERS: Final = ("output", "content", "pictures", "from", "to")  # as far as a job has them
+_KINDS: Final[Mapping[type[TrainingJob], TrainingKind]] = {
+    TrainRefinerJob: "refiner-training",
+    TrainGeneratorJob: "generator-training",
+    TrainArbitraryJob: "arbitrary-training",
+    TrainTranslatorJob: "translator-training",
+}
+_FOLDERS: Final = ("output", "content", "pictures", "styles", "from", "to")  # that jobs can have
+_NAMED: Final = {"content": "photographs", "styles": "paintings"}
 
 
 def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
@@ -41,7 +55,7 @@ def prepare_training(store: Store, job: TrainingJob) -> TrainingFolder:
             nothing was written.
     """
     job = normalize_training(job)
-    digests = tuple(_check_painting(store, uri) for uri in _paintings(job))
+    digests = tuple(_check_painting(store, uri) for uri in job.styles)
     store.check_writable(job.output_uri)
     folder = TrainingFolder(store, job.output_uri)
     with job_errors("output"):
@@ -61,7 +75,7 @@ def normalize_training(job: TrainingJob) -> TrainingJob:
         JobError: naming the field that is wrong.
     """
     changes: dict[str, Any] = {}
-    if not isinstance(job, TrainTranslatorJob):
+    if job.styles:
         changes["styles"] = tuple(_whole_painting(uri) for uri in job.styles)
     for name in _FOLDERS:
         uri = getattr(job, f"{name}_uri", None)
@@ -83,10 +97,6 @@ def _refuse_overlap(from_uri: str, to_uri: str) -> None:
         )
 
 
-def _paintings(job: TrainingJob) -> Sequence[str]:
-    return () if isinstance(job, TrainTranslatorJob) else job.styles
-
-
 def _whole_painting(uri: str) -> str:
     with job_errors("style"):
         return check_uri(absolute(uri))
@@ -105,37 +115,32 @@ def _check_sources(store: Store, job: TrainingJob) -> None:
             choose_pictures(open_ledger(store, job.pictures_uri), job)
         return
     if isinstance(job, TrainTranslatorJob):
-        _check_folder(store, job, "from", job.from_uri)
-        _check_folder(store, job, "to", job.to_uri)
+        for what, uri in (("from", job.from_uri), ("to", job.to_uri)):
+            _check_folder(store, what, uri, list_folder(store, uri, job.output_uri))
         return
-    _check_folder(store, job, "content", str(job.content_uri))
+    _check_folder(store, "content", str(job.content_uri), find_photographs(store, job))
+    if isinstance(job, TrainArbitraryJob):
+        _check_folder(store, "styles", job.styles_uri, find_paintings(store, job))
 
 
-def _check_folder(store: Store, job: TrainingJob, what: str, uri: str) -> None:
+def _check_folder(store: Store, what: str, uri: str, found: Iterator[str]) -> None:
     store.check_reachable(uri, what)
     if not is_s3(uri) and not Path(uri).is_dir():
         raise JobError(f"{what}: {uri}: there is no such folder. Check the name.")
     with job_errors(what):
-        if next(list_pictures(store, job, uri, besides=_paintings(job)), None) is None:
-            raise JobError(f"{what}: {uri}: the folder is empty. Name one with photographs.")
+        if next(found, None) is None:
+            pictures = _NAMED.get(what, "pictures")
+            raise JobError(f"{what}: {uri}: the folder is empty. Name one with {pictures}.")
 
 
 def _record(job: TrainingJob, digests: tuple[str, ...]) -> TrainingRecord:
     return TrainingRecord(
-        kind=_kind_of(job),
+        kind=_KINDS[type(job)],
         created_at=utc_now(),
         versions={name: version(name) for name in _VERSIONS},
         style_digests=digests,
         job=job,
     )
-
-
-def _kind_of(
-    job: TrainingJob,
-) -> Literal["refiner-training", "generator-training", "translator-training"]:
-    if isinstance(job, TrainRefinerJob):
-        return "refiner-training"
-    return "generator-training" if isinstance(job, TrainGeneratorJob) else "translator-training"
 
 
 def _refuse_another(

@@ -29,6 +29,7 @@ _QUALITY: Final = OutputSettings(format="webp", quality=75)  # lines cost half o
 _SAMPLES: Final = {
     "refiner": "Photograph, stylized, refined",
     "generator": "Photograph, generated",
+    "arbitrary": "Photograph, generated",
     "translator": "Photograph, translated",
 }
 

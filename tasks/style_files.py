@@ -33,7 +33,7 @@ def is_painted(job: StylizeJob, style: Style) -> bool:
 def check_known(
     job: StylizeJob, style: Style, files: Sequence[bytes], generator: bytes | None
 ) -> None:
-    """Refuse a style that the job's generator was not trained for, or that cannot be polished.
+    """Refuse a style that the job's generator was not trained for, or none where it takes any.
 
     Args:
         job: which may have a generator.
@@ -42,16 +42,22 @@ def check_known(
         generator: the file, where there is one.
 
     Raises:
-        StyleUnknownError: it was not, or it is to be polished towards no painting.
+        StyleUnknownError: it was not, or there is none and it or the optimizer needs one.
         JobError: the file is no generator.
     """
     if job.generator is None or generator is None:
         return
-    from stylecore.generate.files import place_styles, read_generator_card  # brings torch
+    from stylecore.generate.arbitrary_files import ArbitraryCard  # brings torch
+    from stylecore.generate.files import place_styles
+    from stylecore.generate.loading import read_network_card
 
-    card = read_generator_card(generator, f"generator: {job.generator.uri}")
+    card = read_network_card(generator, f"generator: {job.generator.uri}")
     painted = files if is_painted(job, style) else []
-    place_styles(card, style.uri, [str(_digest_of_file(data)) for data in painted])
+    if not isinstance(card, ArbitraryCard):
+        place_styles(card, style.uri, [str(_digest_of_file(data)) for data in painted])
+    elif not painted:
+        reason = "the generator takes any painting, and none is named: name one"
+        raise StyleUnknownError(style.uri, reason)
     if job.then is not None and not painted:
         raise StyleUnknownError(
             style.uri,

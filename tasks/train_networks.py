@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 from stylecore.batch.estimate import evaluations_each
 from stylecore.config import StyleSource, StylizeJob
 from stylecore.errors import StylebatchError
-from stylecore.training.request import TrainingJob, TrainRefinerJob
+from stylecore.training.request import TrainArbitraryJob, TrainingJob, TrainRefinerJob
 from tasks.engines import Place
 from tasks.plan_run import plan_run
 from tasks.preparing_training import prepare_training
@@ -26,7 +26,7 @@ from tasks.sessions import name_session
 from tasks.stopping import stop_flag
 from tasks.storage import open_run, store
 from tasks.training_folder import TrainingFolder, describe_card
-from tasks.training_sources import clean_photographs
+from tasks.training_sources import clean_paintings, clean_photographs
 from tasks.training_stage import STAGES, Stage
 
 _LOOK_EVERY_S: Final = 5
@@ -48,7 +48,11 @@ def plan_training(job: TrainingJob) -> str:
 )
 def clean(output_uri: str) -> str:
     """Drop what is not fit to train on; safe to retry, for what was found is written last."""
-    line = clean_photographs(TrainingFolder(store(), output_uri)).line()
+    folder = TrainingFolder(store(), output_uri)
+    line = clean_photographs(folder).line()
+    job = folder.record.job
+    if isinstance(job, TrainArbitraryJob):
+        line = f"{line}; {clean_paintings(folder, job).line('painting')}"
     get_run_logger().info("%s", line)
     return line
 

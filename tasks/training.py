@@ -21,8 +21,9 @@ from stylecore.perception.weights import load_weights
 from stylecore.training.checkpoint import read_progress
 from stylecore.training.curves import CurvePoint, Curves
 from stylecore.training.refiner import Perception
-from stylecore.training.request import TrainRefinerJob, TrainTranslatorJob
+from stylecore.training.request import TrainArbitraryJob, TrainRefinerJob, TrainTranslatorJob
 from stylecore.training.watch import TrainingWatch, Validation
+from tasks.arbitrary_training import ArbitraryTraining
 from tasks.devices import device_slot
 from tasks.generator_training import GeneratorTraining
 from tasks.refiner_training import RefinerTraining
@@ -103,6 +104,8 @@ def _open_training(folder: TrainingFolder, run_uri: str | None) -> _Training:
     job = folder.record.job
     if isinstance(job, TrainRefinerJob):
         return RefinerTraining(folder, job, str(run_uri))
+    if isinstance(job, TrainArbitraryJob):
+        return ArbitraryTraining(folder, job)
     if isinstance(job, TrainTranslatorJob):
         return TranslatorTraining(folder, job)
     return GeneratorTraining(folder, job)

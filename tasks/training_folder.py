@@ -2,11 +2,12 @@
 
 job.json                what was asked for; written first and once
 cleaning.json           which photographs are fit to train on, and why the others are not; once
+paintings.json          the same of a folder of paintings, for an arbitrary generator
 photographs.jsonl       manifest of the fit ones, and
 pictures/               the run that stylized them, for a refiner, where no other run was named
 checkpoint.safetensors  the training between two steps, until it is finished
 samples/ curves.json curves.svg
-refiner.safetensors     or generator.safetensors, which a translator is, too
+refiner.safetensors     or generator.safetensors, of whatever kind
 card.json               what the network is; written last: its presence means that it is finished
 """
 
@@ -30,6 +31,9 @@ from stylecore.training.request import TrainingJob
 
 _MAX_BYTES: Final = 2**28
 _JSON: Final = "application/json"
+TrainingKind = Literal[
+    "refiner-training", "generator-training", "arbitrary-training", "translator-training"
+]
 
 
 class TrainingRecord(FrozenModel):
@@ -43,9 +47,7 @@ class TrainingRecord(FrozenModel):
         job: with every URI whole.
     """
 
-    kind: Literal["refiner-training", "generator-training", "translator-training"] = (
-        "refiner-training"
-    )
+    kind: TrainingKind = "refiner-training"
     created_at: datetime
     versions: dict[str, str]
     style_digests: tuple[str, ...]
@@ -73,11 +75,11 @@ class CleaningReport(FrozenModel):
     dropped: tuple[DroppedPhotograph, ...] = Field(())
     kept: tuple[str, ...]
 
-    def line(self) -> str:
+    def line(self, what: str = "photograph") -> str:
         """The counts in one line."""
         counts = [f"{count} {reason}" for reason, count in self.dropped_by_reason.items() if count]
         dropped = f"; dropped {', '.join(counts)}" if counts else ""
-        return f"kept {len(self.kept)} of {self.photographs} photographs{dropped}"
+        return f"kept {len(self.kept)} of {self.photographs} {what}s{dropped}"
 
 
 _Kept = TypeVar("_Kept", bound=FrozenModel)
@@ -102,9 +104,9 @@ class TrainingFolder:
 
     @property
     def weights_uri(self) -> str:
-        """Where the network goes when it is trained; a translator is used as a generator."""
-        network = self.record.network
-        return self.uri(f"{'generator' if network == 'translator' else network}.safetensors")
+        """Where the network goes when it is trained."""
+        name = "refiner" if self.record.network == "refiner" else "generator"
+        return self.uri(f"{name}.safetensors")
 
     @cached_property
     def record(self) -> TrainingRecord:
@@ -138,6 +140,14 @@ class TrainingFolder:
     def write_cleaning(self, report: CleaningReport) -> None:
         """Write ``cleaning.json``."""
         self.write_json("cleaning.json", report.model_dump(mode="json"))
+
+    def find_paintings(self) -> CleaningReport | None:
+        """What cleaning a folder of paintings found, where it is done."""
+        return self._read("paintings.json", CleaningReport)
+
+    def write_paintings(self, report: CleaningReport) -> None:
+        """Write ``paintings.json``."""
+        self.write_json("paintings.json", report.model_dump(mode="json"))
 
     def find_checkpoint(self) -> bytes | None:
         """The latest checkpoint."""
@@ -202,6 +212,15 @@ def _describe_generator(card: Mapping[str, Any], metrics: Mapping[str, float]) -
     )
 
 
+def _describe_arbitrary(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    return (
+        f"trained on {card['num_photographs']} photographs and {card['num_paintings']} paintings; "
+        f"best after step {metrics['step']:.0f}: content {metrics['content_loss']:.3g}, style "
+        f"{metrics['style_loss']:.3g}, LPIPS {metrics['lpips_content']:.3f} on "
+        f"{metrics['pictures']:.0f} validation pictures"
+    )
+
+
 def _describe_translator(card: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     return (
         f"trained on {card['num_photographs']} and {card['num_examples']} pictures; best after "
@@ -214,5 +233,6 @@ def _describe_translator(card: Mapping[str, Any], metrics: Mapping[str, float]) 
 _DESCRIPTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, float]], str]]] = {
     "refiner": _describe_refiner,
     "generator": _describe_generator,
+    "arbitrary": _describe_arbitrary,
     "translator": _describe_translator,
 }

@@ -16,7 +16,12 @@ from stylecore.config import Limits
 from stylecore.errors import JobError, RowError
 from stylecore.images.limits import DecodeLimits
 from stylecore.training.cleaning import Dropped, clean_pictures
-from stylecore.training.request import TrainingJob, TrainRefinerJob, TrainTranslatorJob
+from stylecore.training.request import (
+    TrainArbitraryJob,
+    TrainingJob,
+    TrainRefinerJob,
+    TrainTranslatorJob,
+)
 from tasks.reading import read_ahead
 from tasks.training_folder import CleaningReport, DroppedPhotograph, TrainingFolder
 from tasks.training_stage import STAGES, Stage
@@ -38,22 +43,31 @@ def find_photographs(store: Store, job: TrainingJob) -> Iterator[str]:
         yield from dict.fromkeys(picture.content_uri for picture in pictures)
         return
     if isinstance(job, TrainTranslatorJob):
-        for folder_uri in (job.from_uri, job.to_uri):
-            yield from list_pictures(store, job, folder_uri)
+        yield from list_folder(store, job.from_uri, job.output_uri)
+        yield from list_folder(store, job.to_uri, job.output_uri)
         return
-    yield from list_pictures(store, job, str(job.content_uri), besides=job.styles)
+    for uri in list_folder(store, str(job.content_uri), job.output_uri):
+        if uri not in job.styles:
+            yield uri
 
 
-def list_pictures(
-    store: Store, job: TrainingJob, folder_uri: str, besides: Sequence[str] = ()
-) -> Iterator[str]:
-    """URIs of what is below a folder, but for what the training itself wrote there.
+def find_paintings(store: Store, job: TrainArbitraryJob) -> Iterator[str]:
+    """URIs of the paintings to learn from, before any cleaning.
+
+    Raises:
+        RowError: the folder cannot be listed.
+    """
+    return list_folder(store, job.styles_uri, job.output_uri)
+
+
+def list_folder(store: Store, folder_uri: str, output_uri: str) -> Iterator[str]:
+    """URIs of what is below a folder, but for what a training writes to its output there.
 
     Raises:
         RowError: the folder cannot be listed.
     """
     for info in store.list_objects(f"{folder_uri}/"):
-        if not info.uri.startswith(f"{job.output_uri}/") and info.uri not in besides:
+        if not info.uri.startswith(f"{output_uri}/"):
             # A local name that is not UTF-8 comes with surrogates, which no JSON takes.
             yield info.uri.encode("utf-8", "backslashreplace").decode()
 
@@ -126,12 +140,32 @@ def clean_photographs(folder: TrainingFolder) -> CleaningReport:
         return known
     report = _clean(folder, list(find_photographs(folder.store, folder.record.job)))
     folder.write_cleaning(report)
-    if not report.kept:
-        raise JobError(
-            f"no photograph is fit to train on: {report.line()}. {folder.uri('cleaning.json')} "
-            "says why"
-        )
+    _refuse_nothing(report, "photograph", folder.uri("cleaning.json"))
     return report
+
+
+def clean_paintings(folder: TrainingFolder, job: TrainArbitraryJob) -> CleaningReport:
+    """Find out which paintings of a folder are fit to train on, as with photographs.
+
+    Returns:
+        What ``paintings.json`` says.
+
+    Raises:
+        JobError: none is fit.
+        RowError: the store failed in a way that may pass.
+    """
+    known = folder.find_paintings()
+    if known is not None and known.kept:
+        return known
+    report = _clean(folder, list(find_paintings(folder.store, job)))
+    folder.write_paintings(report)
+    _refuse_nothing(report, "painting", folder.uri("paintings.json"))
+    return report
+
+
+def _refuse_nothing(report: CleaningReport, what: str, where: str) -> None:
+    if not report.kept:
+        raise JobError(f"no {what} is fit to train on: {report.line(what)}. {where} says why")
 
 
 def _clean(folder: TrainingFolder, uris: Sequence[str]) -> CleaningReport:

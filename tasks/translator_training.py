@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from stylecore.errors import JobError
 from stylecore.generate.files import save_generator
-from stylecore.images.resize import resize_content, resize_style
+from stylecore.images.resize import resize_style
 from stylecore.training.refiner import Perception
 from stylecore.training.request import TrainTranslatorJob
 from stylecore.training.translator import TranslatorData, train_translator
 from stylecore.training.watch import TrainingWatch
-from tasks.generator_training import choose_evenly, read_pictures
+from tasks.generator_training import read_photographs, take_evenly
 from tasks.training_folder import CleaningReport, TrainingFolder
 from tasks.training_outputs import Trained
 
@@ -32,12 +32,12 @@ class TranslatorTraining:
             raise JobError(f"{folder.output_uri}: the pictures were not cleaned. Start again.")
         self._job = job
         most, side_px = job.training.max_pictures, job.max_side_px
-        before, after = (
-            choose_evenly(_kept_below(cleaning, uri), most) for uri in (job.from_uri, job.to_uri)
+        photographs, examples = (
+            read_photographs(folder, take_evenly(_kept_below(cleaning, uri), most), side_px)
+            for uri in (job.from_uri, job.to_uri)
         )
-        photographs = read_pictures(folder, before, lambda one: resize_content(one, side_px))
         # As a painting is for a style: its strokes count at the size of the pictures to make.
-        examples = read_pictures(folder, after, lambda one: resize_style(one, side_px))
+        examples = [resize_style(one, side_px) for one in examples]
         self._data = TranslatorData(photographs, examples, side_px, job.license)
 
     def train(

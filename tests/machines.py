@@ -78,13 +78,11 @@ class SharedJob:
             process.communicate()
 
     @contextmanager
-    def in_the_middle_of_a_shard(
-        self, clock_a: str = "", clock_b: str = ""
-    ) -> Iterator[tuple[Process, Process]]:
+    def in_the_middle_of_a_shard(self) -> Iterator[tuple[Process, Process]]:
         """Machine a is at its second picture and does not finish it soon, b is at others."""
-        with self.machine("a", clock_a, quick=1, seconds=90.0) as a:
+        with self.machine("a", quick=1, seconds=90.0) as a:
             self.wait_for("picture", a)
-            with self.machine("b", clock_b) as b:
+            with self.machine("b") as b:
                 self.wait_for("picture", b)
                 yield a, b
 

@@ -6,9 +6,7 @@ is built from it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import torch
@@ -20,6 +18,7 @@ from stylecore.perception.tensor_files import (
     CARD_KEY,
     check_shapes,
     read_card,
+    read_kind,
     read_tensors,
     write_tensors,
 )
@@ -118,12 +117,6 @@ class TranslatorCard(FrozenModel):
 AnyCard = GeneratorCard | TranslatorCard
 
 
-@lru_cache(maxsize=2)  # a job of ten thousand styles asks it for each
-def read_generator_card(data: bytes, where: str) -> AnyCard:
-    """What a generator's file says that it is; arguments and errors as for ``load_generator``."""
-    return _read_card(read_tensors(data, where)[1], where)
-
-
 def save_generator(generator: Generator, card: AnyCard) -> bytes:
     """The file of a generator: its weights in half precision, and the card in the header.
 
@@ -134,8 +127,15 @@ def save_generator(generator: Generator, card: AnyCard) -> bytes:
     return write_tensors(halves, {CARD_KEY: card.model_dump_json()})
 
 
+def read_generator_card(header: Mapping[str, str], where: str) -> AnyCard:
+    """The card of a generator or translator, from ``read_tensors``; errors as ``read_card``."""
+    if read_kind(header) == "translator":
+        return read_card(header, TranslatorCard, where, _KIND)
+    return read_card(header, GeneratorCard, where, _KIND)
+
+
 def load_generator(data: bytes, where: str) -> tuple[Generator, AnyCard]:
-    """Read a generator that ``save_generator`` wrote, onto the CPU, in single precision.
+    """Read what ``save_generator`` wrote, onto the CPU, in single precision.
 
     Args:
         data: the whole file.
@@ -146,7 +146,7 @@ def load_generator(data: bytes, where: str) -> tuple[Generator, AnyCard]:
             shapes than its card says.
     """
     tensors, header = read_tensors(data, where)
-    card = _read_card(header, where)
+    card = read_generator_card(header, where)
     with torch.device("meta"):  # a card of one line can announce gigabytes
         generator = Generator(card.num_styles, card.width, card.num_blocks)
     check_shapes(tensors, generator.state_dict(), torch.float16, where)
@@ -190,18 +190,3 @@ def place_styles(card: AnyCard, uri: str, digests: Sequence[str]) -> list[int]:
                 f"knows {names}: name the file of one of them, or train it for this one",
             )
     return [known[digest] for digest in digests]
-
-
-def _read_card(header: Mapping[str, str], where: str) -> AnyCard:
-    if _kind_of(header) == "translator":
-        return read_card(header, TranslatorCard, where, _KIND)
-    return read_card(header, GeneratorCard, where, _KIND)
-
-
-def _kind_of(header: Mapping[str, str]) -> object:
-    """What a card calls itself; whether it is a good one is not asked here."""
-    try:
-        card = json.loads(header.get(CARD_KEY, ""))
-    except ValueError:
-        return None
-    return card.get("kind") if isinstance(card, dict) else None

@@ -122,6 +122,15 @@ def read_card(header: Mapping[str, str], kind: type[Card], where: str, what: str
         ) from error
 
 
+def read_kind(header: Mapping[str, str]) -> object:
+    """What the card calls itself; whatever is wrong with it, its own reader says better."""
+    try:
+        card = json.loads(header.get(CARD_KEY, "{}"))
+    except ValueError:
+        return None
+    return card.get("kind") if isinstance(card, dict) else None
+
+
 def check_shapes(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], dtype: torch.dtype, where: str
 ) -> None:

@@ -14,14 +14,16 @@ from typing import Final
 import torch
 
 from stylecore.config import StylizeJob
-from stylecore.errors import OutOfMemoryError
-from stylecore.generate.files import AnyCard, load_generator, place_styles
+from stylecore.errors import JobError, OutOfMemoryError
+from stylecore.generate.files import AnyCard, place_styles
+from stylecore.generate.loading import ArbitraryNetwork, load_network
 from stylecore.generate.networks import StyleShares
 from stylecore.images.codec import RgbImage
-from stylecore.images.tensors import crop, from_batch, pad_to_minimum, to_batch
+from stylecore.images.tensors import from_batch, to_batch
 from stylecore.optimize.memory import is_memory_fault
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer.networks import find_device
+from stylecore.stylizer.passes import ArbitraryPass, OnePass, TrainedPass
 from stylecore.stylizer.protocol import Content, StylePainting, Stylized
 from stylecore.types import ImageBatch
 
@@ -43,24 +45,22 @@ class GeneratorStylizer:
 
     Args:
         job: its generator, device and batch size.
-        styles: paintings that the generator was trained for, blended by their weights; none: the
-            only style of the generator.
+        styles: paintings, blended by their weights: those that the generator was trained for, where
+            it was, and none for the only style that it has.
         weights: the generator's file.
         watch: stop flag.
 
     Raises:
-        JobError: the file is no generator, or the device is not here.
-        StyleUnknownError: the generator does not know a painting.
+        JobError: the file is no generator, it takes any painting and none is named, it has no
+            strength to choose, or the device is not here.
+        StyleUnknownError: the generator was trained for styles, and does not know a painting.
     """
 
     def __init__(
         self, job: StylizeJob, styles: Sequence[StylePainting], weights: bytes, watch: Watch
     ) -> None:
-        where = f"generator: {job.generator.uri}" if job.generator else "generator"
-        generator, card = load_generator(weights, where)
         self._device = find_device(job.device)
-        self._shares = share_styles(card, styles).to(self._device)
-        self._generator = generator.to(self._device).to(memory_format=torch.channels_last)
+        self._pass = _open_pass(job, styles, weights, self._device)
         self._batch_size = job.batch_size or _BATCH_SIZES[self._device.type]
         self._watch = watch
 
@@ -104,9 +104,18 @@ class GeneratorStylizer:
     @torch.inference_mode()
     def _generate(self, group: Sequence[Content]) -> ImageBatch:
         photographs = to_batch([content.pixels for content in group])
-        there = pad_to_minimum(photographs).to(self._device, memory_format=torch.channels_last)
-        pictures = self._generator(there, self._shares.expand(len(group), -1))
-        return crop(pictures, *photographs.shape[-2:])
+        return self._pass(photographs.to(self._device, memory_format=torch.channels_last))
+
+
+def _open_pass(
+    job: StylizeJob, styles: Sequence[StylePainting], weights: bytes, device: torch.device
+) -> OnePass:
+    if job.generator is None:
+        raise JobError("generator: none is named")
+    network = load_network(weights, job.generator)
+    if isinstance(network, ArbitraryNetwork):
+        return ArbitraryPass(network, styles, job.max_side_px, job.generator.strength, device)
+    return TrainedPass(network, share_styles(network.card, styles), device)
 
 
 def _finish(batch: _Batch) -> Iterator[Stylized]:

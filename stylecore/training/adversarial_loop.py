@@ -14,7 +14,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -72,18 +72,24 @@ class Game(Protocol[Player_contra, Batch]):
     def generate(self, generator: Player_contra, batch: Batch) -> ImageBatch:
         """Pictures, with their gradient."""
 
+    def penalties(self, step: int, pictures: ImageBatch, batch: Batch) -> Mapping[str, Scalar]:
+        """What else the generator lowers in this step, weighted, by name."""
+
+
+class AdversarialGame(Game[Player_contra, Batch], Protocol[Player_contra, Batch]):
+    """A game that a discriminator can take part in."""
+
     def view_fake(self, pictures: ImageBatch, batch: Batch) -> Tensor:
         """What the discriminator sees of them, shape (b, c, h, w)."""
 
     def view_real(self, batch: Batch) -> Tensor:
         """Real examples as the discriminator sees them, shape (n, c, h, w)."""
 
-    def penalties(self, step: int, pictures: ImageBatch, batch: Batch) -> Mapping[str, Scalar]:
-        """What else the generator lowers in this step, weighted, by name."""
-
 
 class AdversarialLoop(Generic[Generator, Batch]):
     """One generator and one discriminator, and everything that changes while they learn.
+
+    With a discriminator the game must be an ``AdversarialGame``.
 
     Attributes:
         generator: as it is after the last step.
@@ -131,10 +137,11 @@ class AdversarialLoop(Generic[Generator, Batch]):
         figures: dict[str, float] = {}
         losses: dict[str, Scalar] = {}
         if self.discriminator is not None:
-            real = self._blur(self.game.view_real(batch))
-            fake = self.game.view_fake(pictures.detach(), batch)
+            game = cast("AdversarialGame[Generator, Batch]", self.game)
+            real = self._blur(game.view_real(batch))
+            fake = game.view_fake(pictures.detach(), batch)
             figures = self._teach_discriminator(self.discriminator, real, fake)
-            losses = self._judge(self.discriminator, real, self.game.view_fake(pictures, batch))
+            losses = self._judge(self.discriminator, real, game.view_fake(pictures, batch))
         losses |= self.game.penalties(self.step, pictures, batch)
         total = torch.stack([*losses.values()]).sum()
         self._descend(self.generator, self.generator_optimizer, total)

@@ -137,6 +137,25 @@ def to_pair(pictures: PicturePair, device: torch.device) -> Pair:
     return Pair(to_batch([pictures.stylized]).to(device), to_batch([pictures.content]).to(device))
 
 
+def hold_out(
+    pictures: Sequence[RgbImage], num_held: int, seed: int
+) -> tuple[list[RgbImage], list[RgbImage]]:
+    """Pictures to train on, and pictures to choose the best weights on.
+
+    Args:
+        pictures: at least one.
+        num_held: how many to choose on; one is always trained on.
+        seed: of the draw.
+
+    Returns:
+        Two lists without one in common; both are the same where one would be empty.
+    """
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed))
+    held = {*order[: min(num_held, len(pictures) - 1)].tolist()}
+    train = [one for index, one in enumerate(pictures) if index not in held]
+    return train, [pictures[index] for index in sorted(held)] or train
+
+
 def digest_pictures(*pictures: RgbImage) -> str:
     """SHA-256 over the sizes and pixels of pictures, in hexadecimal."""
     digest = hashlib.sha256()

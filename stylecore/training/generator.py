@@ -19,7 +19,7 @@ from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum, to_batch
 from stylecore.refine.networks import Discriminator
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.curves import CurvePoint
-from stylecore.training.data import digest_pictures
+from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
 from stylecore.training.generator_validation import GeneratorValidation, GeneratorValidator
 from stylecore.training.refiner import Perception
@@ -82,10 +82,7 @@ class GeneratorData:
         Returns:
             Two lists without one in common; both are the same where one would be empty.
         """
-        order = torch.randperm(len(self.photographs), generator=torch.Generator().manual_seed(seed))
-        held = {*order[: min(num_held, len(self.photographs) - 1)].tolist()}
-        train = [one for index, one in enumerate(self.photographs) if index not in held]
-        return train, [self.photographs[index] for index in sorted(held)] or train
+        return hold_out(self.photographs, num_held, seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from stylecore.presets import Preset
 from stylecore.settings import FrozenModel, at_position
+from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.settings import TrainGeneratorSettings, TrainRefinerSettings
 from stylecore.training.translator_settings import TrainTranslatorSettings
 
@@ -122,6 +123,55 @@ class TrainGeneratorJob(FrozenModel):
     )
 
 
+class TrainArbitraryJob(FrozenModel):
+    """An arbitrary generator: from which paintings and photographs, to where, and how."""
+
+    styles_uri: str = Field(
+        min_length=1,
+        description="Folder of paintings to learn from; others can be used afterwards.",
+        json_schema_extra=at_position(0),
+    )
+    content_uri: str = Field(
+        min_length=1,
+        description="Folder of photographs to learn from.",
+        json_schema_extra=at_position(1),
+    )
+    output_uri: str = Field(
+        min_length=1,
+        description="Folder for the generator and all that belongs to it.",
+        json_schema_extra=at_position(2),
+    )
+    max_side_px: int = Field(
+        512,
+        ge=32,
+        le=8192,
+        description="Longest side of the photographs and paintings.",
+        json_schema_extra=at_position(3),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where to compute: auto, cpu, cuda or cuda:N.",
+        json_schema_extra=at_position(4),
+    )
+    training: TrainArbitrarySettings = Field(
+        TrainArbitrarySettings(),
+        description="Settings of the training.",
+        json_schema_extra=at_position(5),
+    )
+    license: str = Field(
+        "",
+        max_length=10_000,
+        description="What the paintings and photographs allow, for the generator's card.",
+        json_schema_extra=at_position(6),
+    )
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Paintings that are named one by one: none."""
+        return ()
+
+
 class TrainTranslatorJob(FrozenModel):
     """A translator: from which kind of picture to which, to where, and how."""
 
@@ -166,5 +216,10 @@ class TrainTranslatorJob(FrozenModel):
         json_schema_extra=at_position(6),
     )
 
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Paintings that are named one by one: none."""
+        return ()
 
-TrainingJob = TrainRefinerJob | TrainGeneratorJob | TrainTranslatorJob
+
+TrainingJob = TrainRefinerJob | TrainGeneratorJob | TrainArbitraryJob | TrainTranslatorJob

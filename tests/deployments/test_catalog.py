@@ -35,13 +35,9 @@ def test_names_are_unique() -> None:
 
 
 def test_what_is_not_asked_for_is_not_there_and_what_a_person_starts_always_is() -> None:
-    on_demand = {
-        f"{flow}/on-demand"
-        for flow in (
-            *("train-refiner", "train-generator", "train-translator"),
-            *("retry-run", "score-run", "compare-runs"),
-        )
-    }
+    trainings = ("train-refiner", "train-generator", "train-arbitrary", "train-translator")
+    others = ("retry-run", "score-run", "compare-runs")
+    on_demand = {f"{flow}/on-demand" for flow in (*trainings, *others)}
     always = {"stylize-manifest/nightly", "stylize-shards/child", *on_demand}
     assert set(names(Occasions())) == always
     more = {"stylize-uploads/on-upload", "check-nightly/by-hour"}

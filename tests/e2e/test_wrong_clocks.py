@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,10 @@ from reliability import See
 from sample_images import PHOTOGRAPHS as PHOTOGRAPH_FILES
 from sample_images import crop_jpeg
 from servers import S3Server
+
+from stylecore.batch.claims import STALE_AFTER_S, holder_of
+from stylecore.batch.ledger import open_ledger
+from stylecore.batch.store import Store
 
 pytestmark = [
     pytest.mark.e2e,
@@ -33,12 +38,25 @@ def add_photograph(job: SharedJob, number: int) -> None:
     Path(job.place, "in", f"new{number}.jpg").write_bytes(data)
 
 
+def wait_until_stale(job: SharedJob) -> None:
+    """Here, by a right clock: under libfaketime a wait of seconds becomes one of an hour or day."""
+    (run,) = Path(job.place, "out", "runs").glob("*/job.json")
+    ledger = open_ledger(Store(), str(run.parent))
+    deadline = time.monotonic() + 2 * STALE_AFTER_S
+    while any(holder_of(ledger, number) for number in range(len(ledger.record.shards))):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
 @pytest.mark.parametrize(("a_ahead", "b_ahead"), [("+1d", ""), ("+1h", "+1d")])
 def test_claims_and_skipping_go_by_the_clock_of_the_store(
     job: SharedJob, seen: See, a_ahead: str, b_ahead: str
 ) -> None:
-    with job.in_the_middle_of_a_shard(a_ahead, b_ahead) as (a, b):
+    with job.machine("a", a_ahead, quick=1, seconds=90.0) as a:
+        job.wait_for("picture", a)
         os.kill(a.pid, signal.SIGKILL)
+    wait_until_stale(job)
+    with job.machine("b", b_ahead) as b:
         answer = finish(b)
     assert answer.lines[0] == ALL_MADE, answer
     job.assert_consistent(answer.run_uri)

@@ -12,9 +12,9 @@ from stylecore.generate.files import (
     TranslatorCard,
     load_generator,
     place_styles,
-    read_generator_card,
     save_generator,
 )
+from stylecore.generate.loading import read_network_card
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import write_tensors
 from stylecore.refine.files import RefinerCard, save_refiner
@@ -98,11 +98,11 @@ def test_a_translator_is_a_generator_of_one_style():
     generator, card = load_generator(translator_file(), "here")
     assert isinstance(card, TranslatorCard)
     assert generator.num_styles == card.num_styles == 1
-    assert read_generator_card(translator_file(), "here") == card
+    assert read_network_card(translator_file(), "here") == card
 
 
 def test_a_translator_takes_no_painting():
-    card = read_generator_card(translator_file(), "here")
+    card = read_network_card(translator_file(), "here")
     assert place_styles(card, "", []) == [0]
     with pytest.raises(StyleUnknownError, match=r"a translator.*name none \(no --style\)"):
         place_styles(card, "wave.jpg", ["a" * 64])
