@@ -2,7 +2,7 @@
 
 One adversary says whether a picture is of the other kind. Unlike a refiner's it sees colors, for
 nothing else tells the generator which colors paintings have; by default it sees them through the
-first layers of a pretrained network (Sauer et al. 2021, "Projected GANs Converge Faster",
+early layers of a pretrained network (Sauer et al. 2021, "Projected GANs Converge Faster",
 arXiv:2111.01007), without which it would need many more examples and steps. PatchNCE keeps the
 picture one of its photograph. Where the identity term is wanted, pictures that are of the other
 kind already go through with the photographs, and are to stay what they are.

@@ -70,7 +70,7 @@ class TrainTranslatorSettings(FrozenModel):
         json_schema_extra=at_position(8),
     )
     contrast_weight: float = Field(
-        0.3,
+        0.4,
         ge=0,
         le=100,
         description="Weight of staying like the photograph, patch by patch (PatchNCE).",
