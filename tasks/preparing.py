@@ -53,7 +53,7 @@ from tasks.style_files import (
 
 # Limits of how the work is cut up: the same run with others.
 _FREE_LIMITS = {"rows_per_shard", "run_minutes"}
-_OUTPUT_FOLDERS = ("images", "runs", "failures", "timelapse", "uploads")
+_OUTPUT_FOLDERS = ("images", "runs", "failures", "timelapse", "uploads", "deaths")
 _STYLELESS = ("text", "listing")  # manifests whose rows cannot name their styles
 _VERSIONS = ("stylebatch", "prefect", "torch", "torchvision", "pillow", "s3fs")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("stylecore", "tasks", "flows", "deployments")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-COMMAND_LINE = ("deployments/cli.py", "deployments/job_commands.py")
+COMMAND_LINE = tuple(f"deployments/{name}.py" for name in ("cli", "job_commands", "train_commands"))
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

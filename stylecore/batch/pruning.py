@@ -41,7 +41,7 @@ def prune_runs(current: RunLedger, keep_days: int, now: datetime) -> Iterator[st
 
 def _forget_suspects(current: RunLedger, oldest_kept: datetime) -> None:
     """Remove notes on photographs that no run met for so long."""
-    folder = join_uri(current.output_uri, "runs", "suspects")
+    folder = join_uri(current.output_uri, "deaths")
     for info in list(current.store.list_objects(f"{folder}/")):
         if info.modified < oldest_kept:
             current.store.delete(info.uri)

@@ -1,7 +1,7 @@
 """Photographs that may end the process that makes them, as far as any run of an output knows.
 
-    <output>/runs/suspects/<digest of the photograph's URI>.json
-    <output>/runs/open/<run_id>    who works on the run, or did when it died
+    <output>/deaths/<digest of the photograph's URI>.json
+    <output>/deaths/open/<run_id>    who works on the run, or did when it died
 
 The first are written of a row that ended a process, and of the rows in hand when one died; they are
 removed once such a row is made. A run over a prefix that changed is another run: without them it
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 class Suspect(FrozenModel):
-    """``runs/suspects/<digest>.json``.
+    """``deaths/<digest>.json``.
 
     Attributes:
         content_uri: of the photograph.
@@ -83,7 +83,7 @@ class Suspect(FrozenModel):
 
 
 class _Marker(FrozenModel):
-    """``runs/open/<run_id>``: who works on the run."""
+    """``deaths/open/<run_id>``: who works on the run."""
 
     process: ProcessName
 
@@ -113,7 +113,7 @@ def _only_a_help(consequence: str) -> Iterator[None]:
 
 
 def _open_folder(run: RunLedger) -> str:
-    return join_uri(run.output_uri, "runs", "open")
+    return join_uri(run.output_uri, "deaths", "open")
 
 
 def _look_at(current: RunLedger, info: ObjectInfo) -> None:
@@ -171,7 +171,7 @@ class Suspects:
 
     def __init__(self, store: Store, output_uri: str) -> None:
         self._store = store
-        self._folder = join_uri(output_uri, "runs", "suspects")
+        self._folder = join_uri(output_uri, "deaths")
 
     def among(self, rows: Iterable[tuple[int, str]]) -> dict[int, Suspect]:
         """Which rows are suspect; one listing where none is.

@@ -2,8 +2,8 @@
 
 "Contrastive Learning for Unpaired Image-to-Image Translation", arXiv:2007.15651. A patch of the
 picture should be more like the patch of the photograph at the same place than like the photograph's
-other patches, to the eyes of the generator's own encoding half. Departure: the pixels themselves
-are one of the layers, and the heads are a quarter as wide, since so is our network.
+other patches, to the eyes of the generator's own encoding half. Departure: the heads are a quarter
+as wide as the paper's, since so is our network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Places = Int[Tensor, " n"]
 
 
 class Translator(nn.Module):
-    """A generator of one style, and heads that look at its features: only these are thrown away.
+    """A generator of one style, and heads that look at its features while it learns.
 
     Args:
         width: of the generator.

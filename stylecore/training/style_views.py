@@ -77,6 +77,10 @@ def measure_views(
             raise RunStoppedError("the training was asked to stop before its first step")
         part = _take_part(pixels, random).to(encoder.mean.device)
         each.append(measure_images(encoder, part))
+    return _join(each)
+
+
+def _join(each: Sequence[Style]) -> Style:
     return {
         name: ChannelStatistics(
             torch.cat([one[name].mean for one in each]),

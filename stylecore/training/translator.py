@@ -20,7 +20,7 @@ from stylecore.refine.networks import Discriminator
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.contrast import Translator
 from stylecore.training.curves import CurvePoint
-from stylecore.training.data import digest_pictures
+from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
 from stylecore.training.translator_game import TranslatorBatch, TranslatorGame, count_channels
@@ -67,10 +67,7 @@ class TranslatorData:
         Returns:
             Two lists without one in common; both are the same where there is one photograph.
         """
-        order = torch.randperm(len(self.photographs), generator=torch.Generator().manual_seed(seed))
-        held = {*order[: min(num_held, len(self.photographs) - 1)].tolist()}
-        train = [one for index, one in enumerate(self.photographs) if index not in held]
-        return train, [self.photographs[index] for index in sorted(held)] or train
+        return hold_out(self.photographs, num_held, seed)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 over all pictures of each kind."""
@@ -142,7 +139,7 @@ def _build_loop(
         network.to(encoder.mean.device).to(memory_format=torch.channels_last)
     game = TranslatorGame(translator, photographs, examples, encoder, settings)
     shared = settings.model_dump(include={*LoopSettings.__dataclass_fields__})
-    loop_settings = LoopSettings(**shared, feature_weight=0.0, is_annealed=True)
+    loop_settings = LoopSettings(**shared, is_annealed=True)
     random = torch.Generator().manual_seed(settings.seed)
     return AdversarialLoop(game, translator, discriminator, loop_settings, random)
 

@@ -2,7 +2,7 @@
 
 One adversary says whether a picture is of the other kind. Unlike a refiner's it sees colors, for
 nothing else tells the generator which colors paintings have; by default it sees them through the
-first layers of a pretrained network (Sauer et al. 2021, "Projected GANs Converge Faster",
+early layers of a pretrained network (Sauer et al. 2021, "Projected GANs Converge Faster",
 arXiv:2111.01007), without which it would need many more examples and steps. PatchNCE keeps the
 picture one of its photograph. Where the identity term is wanted, pictures that are of the other
 kind already go through with the photographs, and are to stay what they are.
@@ -28,8 +28,8 @@ from stylecore.training.translator_settings import TrainTranslatorSettings
 from stylecore.types import FeatureMap, ImageBatch
 
 _DEVIATION: Final = 0.25  # of the pixels of pictures, about
-_LAYER: Final = "relu2_1"
-_FEATURE_DEVIATION: Final = 2.2  # of this layer of VGG-16, about
+_LAYER: Final = "relu3_1"
+_FEATURE_DEVIATION: Final = 4.1  # of this layer of VGG-16, about
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,19 @@ class TrainTranslatorSettings(FrozenModel):
         "from few examples, or the colors of the pixels themselves.",
         json_schema_extra=at_position(7),
     )
+    feature_weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="Weight of matching the adversary's own features, in mean and deviation.",
+        json_schema_extra=at_position(8),
+    )
     contrast_weight: float = Field(
-        0.5,
+        0.4,
         ge=0,
         le=100,
         description="Weight of staying like the photograph, patch by patch (PatchNCE).",
-        json_schema_extra=at_position(8),
+        json_schema_extra=at_position(9),
     )
     identity_weight: float = Field(
         0.0,
@@ -75,66 +82,66 @@ class TrainTranslatorSettings(FrozenModel):
         le=100,
         description="Weight of leaving pictures alone that are of the other kind already; "
         "0 saves a third of the time.",
-        json_schema_extra=at_position(9),
+        json_schema_extra=at_position(10),
     )
     num_patches: int = Field(
         256,
         ge=2,
         le=4096,
         description="Patches of a crop that are told apart, in each layer.",
-        json_schema_extra=at_position(10),
+        json_schema_extra=at_position(11),
     )
     generator_learning_rate: float = Field(
-        5e-4,
+        1e-3,
         gt=0,
         le=1,
         description="Adam's step at its largest; it falls to nothing along a cosine.",
-        json_schema_extra=at_position(11),
+        json_schema_extra=at_position(12),
     )
     discriminator_learning_rate: float = Field(
-        1e-3, gt=0, le=1, description="The same.", json_schema_extra=at_position(12)
+        1e-3, gt=0, le=1, description="The same.", json_schema_extra=at_position(13)
     )
     averaging: float = Field(
         0.995,
         ge=0,
         lt=1,
         description="Memory of the averaged generator, a step.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(14),
     )
     noise: float = Field(
         0.05,
         ge=0,
         le=2,
         description="Noise on what the discriminator sees at the start, in standard deviations.",
-        json_schema_extra=at_position(14),
+        json_schema_extra=at_position(15),
     )
     clip_norm: float = Field(
         1.0,
         gt=0,
         le=1e6,
         description="Largest norm of a gradient.",
-        json_schema_extra=at_position(15),
+        json_schema_extra=at_position(16),
     )
     success_limit: float = Field(
         0.85,
         gt=0.5,
         le=1,
         description="The discriminator waits while it calls more than this share rightly.",
-        json_schema_extra=at_position(16),
+        json_schema_extra=at_position(17),
     )
     num_validation_photographs: int = Field(
         6,
         ge=1,
         le=100,
         description="Photographs kept from training, on which the best weights are chosen.",
-        json_schema_extra=at_position(17),
+        json_schema_extra=at_position(18),
     )
     num_validations: int = Field(
         10,
         ge=1,
         le=1000,
         description="How many times, evenly spaced, the translator is validated.",
-        json_schema_extra=at_position(18),
+        json_schema_extra=at_position(19),
     )
     max_pictures: int = Field(
         2000,
@@ -142,8 +149,8 @@ class TrainTranslatorSettings(FrozenModel):
         le=100_000,
         description="How many pictures of each kind to train on at most: each takes half a "
         "megabyte of memory at 512 px.",
-        json_schema_extra=at_position(19),
+        json_schema_extra=at_position(20),
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(20)
+        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(21)
     )

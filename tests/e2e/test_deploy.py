@@ -80,7 +80,7 @@ def test_deploy_a_second_time_says_unchanged_of_everything_and_writes_nothing(
     before = registrations.everything(url)
     again = workplace.stylebatch("deploy", *everything)
     assert (again.code, changes(again.lines)) == (0, [])
-    assert len(again.lines) == 18
+    assert len(again.lines) == 21
     assert registrations.everything(url) == before
 
 

@@ -11,9 +11,9 @@ from stylecore.config import (
     OutputSettings,
     StyleSource,
     StylizeJob,
-    pixel_settings,
     without_preset,
 )
+from stylecore.pixel_settings import pixel_settings
 from stylecore.presets import PRESETS
 from stylecore.settings import FrozenModel, OptimizeSettings, RefineSettings
 

@@ -36,7 +36,7 @@ def suspect(run: RunLedger, place: int) -> None:
 
 
 def suspects(bucket: LocalBucket) -> int:
-    return len(list(bucket.output.glob("runs/suspects/*.json")))
+    return len(list(bucket.output.glob("deaths/*.json")))
 
 
 def codes(bucket: LocalBucket, run: RunLedger) -> list[str | None]:

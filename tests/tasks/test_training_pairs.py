@@ -13,7 +13,9 @@ from stylecore.batch.store import Store
 from stylecore.errors import JobError, StorageTimeoutError
 from stylecore.images.codec import decode_image
 from stylecore.images.resize import resize_content
+from stylecore.training.request import TrainRefinerJob
 from tasks.preparing_training import prepare_training
+from tasks.training_folder import TrainingFolder
 from tasks.training_pairs import Pairs, read_pairs
 from tasks.training_sources import INPUT_LIMITS, clean_photographs
 
@@ -24,9 +26,15 @@ def run(bucket: LocalBucket) -> RunLedger:
     return make_run(bucket)
 
 
+def job_of(folder: TrainingFolder) -> TrainRefinerJob:
+    job = folder.record.job
+    assert isinstance(job, TrainRefinerJob)
+    return job
+
+
 def read(bucket: LocalBucket, run: RunLedger) -> Pairs:
     folder = prepare_training(Store(), training_job(bucket, pictures_uri=run.run_uri))
-    return read_pairs(run, folder.record, clean_photographs(folder).kept)
+    return read_pairs(run, job_of(folder), clean_photographs(folder).kept)
 
 
 def test_pair_is_a_picture_and_its_photograph_at_the_pictures_size(
@@ -70,7 +78,7 @@ def test_picture_of_another_shape_is_left_out(bucket: LocalBucket, run: RunLedge
 def test_photographs_that_are_not_fit_make_no_pairs(bucket: LocalBucket, run: RunLedger) -> None:
     folder = prepare_training(Store(), training_job(bucket, pictures_uri=run.run_uri))
     kept = [str(bucket.photographs / "photo02.jpg")]
-    found = read_pairs(run, folder.record, kept)
+    found = read_pairs(run, job_of(folder), kept)
     assert ["photo02" in pair.name for pair in found.pairs] == [True]
 
 
@@ -96,5 +104,5 @@ def test_store_that_fails_for_a_moment_costs_no_pair(
     monkeypatch.setattr(run, "outcomes", lambda: iter(outcomes))
     monkeypatch.setattr(run.store, "read_bytes", fail)
     with pytest.raises(StorageTimeoutError):
-        read_pairs(run, folder.record, kept)
+        read_pairs(run, job_of(folder), kept)
     assert Path(folder.uri("cleaning.json")).exists()

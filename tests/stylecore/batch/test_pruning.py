@@ -76,7 +76,7 @@ def test_an_output_without_runs_has_nothing_to_forget(tmp_path: Path) -> None:
 
 
 def test_notes_on_photographs_that_no_run_met_for_long_go(current: RunLedger) -> None:
-    note = f"{current.output_uri}/runs/suspects/0123456789abcdef.json"
+    note = f"{current.output_uri}/deaths/0123456789abcdef.json"
     current.store.write_bytes(note, b"{}")
     prune(current, SOON)
     assert current.store.exists(note)

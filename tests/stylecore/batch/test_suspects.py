@@ -59,14 +59,14 @@ def tomorrow(died: RunLedger, job: StylizeJob, tmp_path: Path) -> RunLedger:
 
 
 def open_runs(run: RunLedger) -> set[str]:
-    listed = run.store.list_objects(f"{run.output_uri}/runs/open/")
+    listed = run.store.list_objects(f"{run.output_uri}/deaths/open/")
     return {info.uri.rpartition("/")[2] for info in listed}
 
 
 def mark_open_by_a_dead_process(run: RunLedger) -> None:
     process = this_process().model_copy(update={"pid": 2**22 + 1})
     marker = json.dumps({"process": process.model_dump()}).encode()
-    run.store.write_bytes(f"{run.output_uri}/runs/open/{run.run_id}", marker)
+    run.store.write_bytes(f"{run.output_uri}/deaths/open/{run.run_id}", marker)
 
 
 def suspects_among(run: RunLedger) -> list[str]:
@@ -146,7 +146,7 @@ def test_a_run_that_cannot_be_read_ends_no_other(
 
 
 def test_what_is_not_ours_stays_where_it_is(died: RunLedger) -> None:
-    theirs = [f"{died.output_uri}/open/house/p.jpg", f"{died.output_uri}/runs/open/house/p.jpg"]
+    theirs = [f"{died.output_uri}/open/house/p.jpg", f"{died.output_uri}/deaths/open/house/p.jpg"]
     for uri in theirs:
         died.store.write_bytes(uri, b"theirs")
     begin_work(died)
@@ -195,7 +195,7 @@ def test_a_photograph_that_ended_a_process_is_set_aside_in_that_run_alone(output
 def test_what_is_no_note_of_ours_makes_nobody_suspect(tmp_path: Path) -> None:
     suspects = Suspects(Store(), str(tmp_path))
     suspects.note(CRASHED, "run")
-    (path,) = (tmp_path / "runs" / "suspects").iterdir()
+    (path,) = (tmp_path / "deaths").iterdir()
     note = json.loads(path.read_text())
     path.write_text(json.dumps(note | {"content_uri": "b.jpg"}))
     assert suspects.among([(0, "a.jpg")]) == {}

@@ -53,8 +53,8 @@ def test_the_adversary_sees_early_features_of_translated_photographs_and_of_exam
     pictures = game.generate(game.translator, batch)
     seen, real = game.view_fake(pictures, batch), game.view_real(batch)
     for view, shown in ((seen, game.translator(batch.photographs)), (real, batch.examples)):
-        features = game.encoder(shown, ["relu2_1"])["relu2_1"]
-        torch.testing.assert_close(view, features / 2.2)
+        features = game.encoder(shown, ["relu3_1"])["relu3_1"]
+        torch.testing.assert_close(view, features / 4.1)
         assert view.shape[1] == count_channels(game.encoder, game.settings)
     seen.sum().backward()
     assert game.translator.generator.leave.bias.grad is not None
