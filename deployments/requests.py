@@ -18,6 +18,7 @@ _ERRORS_SHOWN: Final = 6
 _MAX_JOB_CHARS: Final = 4 * 2**20
 # What is missing was not given; what is unknown may be a secret that does not belong there.
 _SAY_NOTHING: Final = ("missing", "extra_forbidden")
+_NAMED_BY_URI: Final = ("generator", "refine")  # a URI alone stands for settings with it
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -96,6 +97,8 @@ def _assign(raw: dict[str, Any], assignment: str) -> None:
     target = raw
     for folder in folders:
         inner = target.get(folder) or {}
+        if folder in _NAMED_BY_URI and isinstance(inner, str):
+            inner = {"uri": inner}
         if not isinstance(inner, Mapping):
             raise JobError(f"--set {assignment}: {folder} has no fields")
         target[folder] = target = dict(inner)

@@ -73,6 +73,15 @@ def test_set_keeps_its_neighbours_from_the_file(tmp_path: Path) -> None:
     assert (job.optimize.tv_weight, job.optimize.pooling) == (3.0, "average")
 
 
+def test_set_reaches_the_settings_of_what_an_option_names_by_its_uri() -> None:
+    options = {**WHOLE, "method": "generator", "generator": "weights/", "refine": "refiner/"}
+    job = build_job(None, options, ["generator.strength=0.5", "refine.strength=style"])
+    assert job.generator is not None
+    assert job.refine is not None
+    assert (job.generator.uri, job.generator.strength) == ("weights/", 0.5)
+    assert (job.refine.uri, job.refine.strength) == ("refiner/", "style")
+
+
 def test_styles_with_weights_are_a_blend_and_with_some_weights_an_error() -> None:
     blend = [{"uri": "a.jpg", "weight": 1}, {"uri": "b.jpg", "weight": 3}]
     job = build_job(None, {**WHOLE, "styles": blend}, [])
