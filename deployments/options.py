@@ -30,7 +30,7 @@ RefinerUri = Annotated[
 ]
 GeneratorUri = Annotated[
     str | None,
-    typer.Option(help="Generator that `train generator` or `train arbitrary` wrote: one pass."),
+    typer.Option(help="Network that `train generator`, `arbitrary` or `translator` wrote."),
 ]
 SaveEvery = Annotated[
     int | None,
