@@ -140,7 +140,7 @@ def test_a_run_is_started_from_a_form_that_reads_like_a_job(
     page.get_by_label("URI", exact=True).fill("s3://inbox/paintings/great_wave.jpg")
     page.get_by_label("Output URI").fill("s3://outbox/album")
     choose(dashboard, "Preset", ["draft", "standard", "fine"], "draft")
-    choose(dashboard, "Method", ["optimize", "identity"], "identity")
+    choose(dashboard, "Method", ["optimize", "generator", "identity"], "identity")
     side.fill("48")
     page.get_by_label("Manifest URI").scroll_into_view_if_needed()
     dashboard.keep("form")
