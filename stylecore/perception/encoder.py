@@ -94,10 +94,14 @@ class Encoder(nn.Module):
         minimum_side_px: images with a shorter side are extended to it, right and below, by
             repeating their edge.
         smoothing: ``softmax`` returns smoothed activations.
+
+    Attributes:
+        precision: what the stages compute in; images and feature maps are in single precision.
     """
 
     mean: Tensor
     std: Tensor
+    precision: torch.dtype = torch.float32
 
     def __init__(
         self,
@@ -139,16 +143,23 @@ class Encoder(nn.Module):
         check_layers(layers, self.layer_names)
         found: dict[str, FeatureMap] = {}
         num_wanted = len(set(layers))
-        features = images
+        features = images.to(self.precision)
         for name, stage in self.stages.items():
             if len(found) == num_wanted:
                 break
             features = stage(features)
             if name in layers:
-                found[name] = features
+                found[name] = features.float()
         if self.smoothing == "softmax":
             return {name: smooth_activations(features) for name, features in found.items()}
         return found
+
+    def in_precision(self, precision: torch.dtype) -> Encoder:
+        """A copy that computes in it: in bfloat16 activations have three digits."""
+        copied = copy.deepcopy(self)
+        copied.stages.to(precision)
+        copied.precision = precision
+        return copied
 
     @cached_property
     def _without_values(self) -> Encoder:

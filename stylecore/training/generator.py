@@ -22,6 +22,7 @@ from stylecore.training.curves import CurvePoint
 from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
 from stylecore.training.generator_validation import GeneratorValidation, GeneratorValidator
+from stylecore.training.precision import fastest_precision
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
 from stylecore.training.settings import TrainGeneratorSettings
@@ -130,7 +131,8 @@ def train_generator(
         for style in data.styles
     ]
     train, held = data.split(settings.num_validation_photographs, settings.seed)
-    game = GeneratorGame(train, paintings, encoder, settings)
+    fast = encoder.in_precision(fastest_precision(device))
+    game = GeneratorGame(train, paintings, fast, settings)
     loop = _build_loop(game, len(data.styles), settings, device)
     validator = GeneratorValidator(held, game.target, encoder, perception.lpips, settings)
     request = _describe_request(data, settings)

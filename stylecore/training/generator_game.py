@@ -89,8 +89,11 @@ class GeneratorGame:
 
     def generate(self, generator: Generator, batch: GeneratorBatch) -> ImageBatch:
         """Stylize the crops."""
-        pictures: ImageBatch = generator(batch.photographs, batch.shares)
-        return pictures
+        precision = self.encoder.precision
+        is_mixed = precision != torch.float32
+        with torch.autocast(self.device.type, dtype=precision, enabled=is_mixed):
+            pictures: ImageBatch = generator(batch.photographs, batch.shares)
+        return pictures.float()
 
     def view_fake(self, pictures: ImageBatch, batch: GeneratorBatch) -> View:
         """The generated crops, each in units of its own."""
@@ -105,12 +108,16 @@ class GeneratorGame:
         self, step: int, pictures: ImageBatch, batch: GeneratorBatch
     ) -> Mapping[str, Scalar]:
         """The logarithm of the objective: each crop is to get better by as large a share."""
-        del step
-        objective = make_objective(
-            self.encoder, batch.photographs, select_styles(self.target, batch.styles), self.settings
-        )
+        style = select_styles(self.target, batch.styles)
+        weights = LossWeights(self._content_weight(step), self.settings.style_weight)
+        objective = make_objective(self.encoder, batch.photographs, style, weights)
         total = objective(pictures).total
         return {"objective": (total + _LEAST_LOSS).log().mean()}
+
+    def _content_weight(self, step: int) -> float:
+        """From the first to the last along a geometric series."""
+        first, last = self.settings.first_content_weight, self.settings.content_weight
+        return float(first * (last / first) ** (step / self.settings.num_steps))
 
 
 def measure_styles(encoder: Encoder, paintings: Sequence[ImageBatch]) -> StyleTarget:
@@ -136,11 +143,10 @@ def make_objective(
     encoder: Encoder,
     photographs: ImageBatch,
     style: StyleTarget,
-    settings: TrainGeneratorSettings,
+    weights: LossWeights,
 ) -> Objective:
     """What the optimizer would minimise for these photographs, of shape (b, 3, h, w)."""
     content = make_content_target(encoder, photographs, _DEFAULTS.content_layers)
-    weights = LossWeights(settings.content_weight, settings.style_weight)
     return Objective(encoder, content, style, weights)
 
 

@@ -14,6 +14,7 @@ from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import from_batch, to_batch
 from stylecore.perception.encoder import Encoder
+from stylecore.perception.objective import LossWeights
 from stylecore.perception.targets import StyleTarget
 from stylecore.training.generator_game import make_objective, one_hot, select_styles
 from stylecore.training.settings import TrainGeneratorSettings
@@ -127,7 +128,8 @@ class GeneratorValidator:
         chosen = torch.tensor([style], device=photograph.device)
         picture = generator(photograph, one_hot(chosen, generator.num_styles))
         target = select_styles(self._target, chosen)
-        value = make_objective(self._encoder, photograph, target, self._settings)(picture)
+        weights = LossWeights(self._settings.content_weight, self._settings.style_weight)
+        value = make_objective(self._encoder, photograph, target, weights)(picture)
         distance: Tensor = self._lpips(picture, photograph, normalize=True)
         losses = (value.total, value.content, value.style, distance)
         return _Judged(picture, *(loss.item() for loss in losses))

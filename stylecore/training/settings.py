@@ -178,83 +178,89 @@ class TrainGeneratorSettings(FrozenModel):
         json_schema_extra=at_position(4),
     )
     content_weight: float = Field(
-        3.0,
-        ge=0,
+        1.0,
+        gt=0,
         le=1e9,
-        description="Weight of the content loss. In optimizing it is 1, but what a network learns "
-        "late is to leave the photograph recognizable.",
+        description="Weight of the content loss at the end of the training, as in optimizing.",
         json_schema_extra=at_position(5),
+    )
+    first_content_weight: float = Field(
+        20.0,
+        gt=0,
+        le=1e9,
+        description="The same at the start: what is lost of a photograph early is not found again.",
+        json_schema_extra=at_position(6),
     )
     style_weight: float = Field(
         1e6,
         ge=0,
         le=1e12,
         description="Weight of the style loss, as in optimizing.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(7),
     )
     adversary: Literal["bce", "hinge", "least-squares"] = Field(
         "bce",
         description="The loss that both networks play for, where there is an adversary.",
-        json_schema_extra=at_position(7),
+        json_schema_extra=at_position(8),
     )
     adversary_weight: float = Field(
         0.0,
         ge=0,
         le=100,
         description="Weight of the adversary; 0 trains without one.",
-        json_schema_extra=at_position(8),
+        json_schema_extra=at_position(9),
     )
     generator_learning_rate: float = Field(
         3e-3,
         gt=0,
         le=1,
         description="Adam's step at its largest; it falls to nothing along a cosine.",
-        json_schema_extra=at_position(9),
+        json_schema_extra=at_position(10),
     )
     discriminator_learning_rate: float = Field(
-        1e-3, gt=0, le=1, description="The same.", json_schema_extra=at_position(10)
+        1e-3, gt=0, le=1, description="The same.", json_schema_extra=at_position(11)
     )
     averaging: float = Field(
         0.995,
         ge=0,
         lt=1,
         description="Memory of the averaged generator, a step.",
-        json_schema_extra=at_position(11),
+        json_schema_extra=at_position(12),
     )
     noise: float = Field(
         0.05,
         ge=0,
         le=2,
         description="Noise on what the discriminator sees at the start, in standard deviations.",
-        json_schema_extra=at_position(12),
+        json_schema_extra=at_position(13),
     )
     clip_norm: float = Field(
         1.0,
         gt=0,
         le=1e6,
         description="Largest norm of a gradient.",
-        json_schema_extra=at_position(13),
+        json_schema_extra=at_position(14),
     )
     success_limit: float = Field(
         0.85,
         gt=0.5,
         le=1,
         description="The discriminator waits while it calls more than this share rightly.",
-        json_schema_extra=at_position(14),
+        json_schema_extra=at_position(15),
     )
     num_validation_photographs: int = Field(
         6,
         ge=1,
         le=100,
         description="Photographs kept from training, on which the best weights are chosen.",
-        json_schema_extra=at_position(15),
+        json_schema_extra=at_position(16),
     )
     num_validations: int = Field(
         10,
         ge=1,
         le=1000,
         description="How many times, evenly spaced, the generator is validated.",
-        json_schema_extra=at_position(16),
+        json_schema_extra=at_position(17),
     )
     max_photographs: int = Field(
         2000,
@@ -262,8 +268,8 @@ class TrainGeneratorSettings(FrozenModel):
         le=100_000,
         description="How many photographs to train on at most: each takes half a megabyte of "
         "memory at 512 px.",
-        json_schema_extra=at_position(17),
+        json_schema_extra=at_position(18),
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(18)
+        0, ge=0, le=2**63 - 1, description="Of all chance.", json_schema_extra=at_position(19)
     )
