@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from deployments.options import Assignments, MaxSide, PresetName
+
+if TYPE_CHECKING:
+    from stylecore.training.request import TrainingJob
 
 train = typer.Typer(
     help="Train the networks that make pictures, or make them better.",
@@ -15,12 +19,14 @@ train = typer.Typer(
     rich_markup_mode=None,
 )
 
+JobFile = Annotated[Path | None, typer.Argument(help="YAML file with the fields of a training.")]
+Content = Annotated[str | None, typer.Option(help="Folder of photographs to learn from.")]
+Output = Annotated[str | None, typer.Option(help="Folder for the network.")]
+
 
 @train.command()
 def refiner(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
+    job: JobFile = None,
     style: Annotated[
         list[str] | None, typer.Option(help="Painting; several are taken as one style.")
     ] = None,
@@ -30,14 +36,12 @@ def refiner(
     pictures: Annotated[
         str | None, typer.Option(help="Run whose pictures to learn from: <output>/runs/<run id>.")
     ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the refiner.")] = None,
+    output: Output = None,
     preset: PresetName = None,
     max_side_px: MaxSide = None,
     set_: Assignments = None,
 ) -> None:
     """Train a refiner for a style; the same command goes on with it after a stop."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
     from stylecore.training.request import TrainRefinerJob
 
     options = {
@@ -48,28 +52,21 @@ def refiner(
         "preset": preset,
         "max_side_px": max_side_px,
     }
-    request = build_request(TrainRefinerJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
+    _train(TrainRefinerJob, job, options, set_)
 
 
 @train.command()
 def generator(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
+    job: JobFile = None,
     style: Annotated[
         list[str] | None, typer.Option(help="Painting; each is a style of its own.")
     ] = None,
-    content: Annotated[
-        str | None, typer.Option(help="Folder of photographs to learn from.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the generator.")] = None,
+    content: Content = None,
+    output: Output = None,
     max_side_px: MaxSide = None,
     set_: Assignments = None,
 ) -> None:
     """Train a feed-forward generator; the same command goes on with it after a stop."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
     from stylecore.training.request import TrainGeneratorJob
 
     options = {
@@ -78,26 +75,19 @@ def generator(
         "output_uri": output,
         "max_side_px": max_side_px,
     }
-    request = build_request(TrainGeneratorJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
+    _train(TrainGeneratorJob, job, options, set_)
 
 
 @train.command()
 def arbitrary(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
+    job: JobFile = None,
     styles: Annotated[str | None, typer.Option(help="Folder of paintings to learn from.")] = None,
-    content: Annotated[
-        str | None, typer.Option(help="Folder of photographs to learn from.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the generator.")] = None,
+    content: Content = None,
+    output: Output = None,
     max_side_px: MaxSide = None,
     set_: Assignments = None,
 ) -> None:
     """Train a generator that takes any painting as its style; the same command goes on with it."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
     from stylecore.training.request import TrainArbitraryJob
 
     options = {
@@ -106,30 +96,36 @@ def arbitrary(
         "output_uri": output,
         "max_side_px": max_side_px,
     }
-    request = build_request(TrainArbitraryJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
+    _train(TrainArbitraryJob, job, options, set_)
 
 
 @train.command()
 def translator(
-    job: Annotated[
-        Path | None, typer.Argument(help="YAML file with the fields of a training.")
-    ] = None,
+    job: JobFile = None,
     from_: Annotated[
         str | None, typer.Option("--from", help="Folder of pictures to translate: photographs.")
     ] = None,
     to: Annotated[
         str | None, typer.Option(help="Folder of pictures such as they shall become.")
     ] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the translator.")] = None,
+    output: Output = None,
     max_side_px: MaxSide = None,
     set_: Assignments = None,
 ) -> None:
     """Train a translator between two kinds of pictures; the same command goes on with it."""
-    from deployments.requests import build_request
-    from deployments.training import train_here
     from stylecore.training.request import TrainTranslatorJob
 
     options = {"from_uri": from_, "to_uri": to, "output_uri": output, "max_side_px": max_side_px}
-    request = build_request(TrainTranslatorJob, job, options, set_ or [])
-    raise typer.Exit(train_here(request))
+    _train(TrainTranslatorJob, job, options, set_)
+
+
+def _train(
+    kind: type[TrainingJob],
+    job: Path | None,
+    options: Mapping[str, object],
+    assignments: list[str] | None,
+) -> NoReturn:
+    from deployments.requests import build_request
+    from deployments.training import train_here
+
+    raise typer.Exit(train_here(build_request(kind, job, options, assignments or [])))

@@ -77,6 +77,7 @@ class _Request:
     styles: list[StyleSources]
     style_digests: list[str]
     inputs_digest: str
+    generator_flop: float
 
     @property
     def run_id(self) -> str:
@@ -128,9 +129,10 @@ def preview_run(store: Store, job: StylizeJob) -> Preview:
     """
     with _read_request(store, normalize_job(job)) as request:
         scan = scan_manifest(request.rows())
-        size = rows_per_shard(request.job, scan.planned)
+        size = rows_per_shard(request.job, scan.planned, request.generator_flop)
         shards = sum(-(-rows // size) for rows in scan.rows_of_style)
-        return Preview(request.run_id, scan, shards, estimate_job(request.job, scan.planned))
+        estimate = estimate_job(request.job, scan.planned, request.generator_flop)
+        return Preview(request.run_id, scan, shards, estimate)
 
 
 def normalize_job(job: StylizeJob) -> StylizeJob:
@@ -182,7 +184,17 @@ def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
         if generator is not None and not job.styles and manifest.kind in _STYLELESS:
             with job_errors("style"):  # else each row may name its own
                 check_known(job, Style("", *sources[0]), [], generator)
-        yield _Request(job, manifest, sources, digests, inputs_digest)
+        flop = _generator_flop(job, generator)
+        yield _Request(job, manifest, sources, digests, inputs_digest, flop)
+
+
+def _generator_flop(job: StylizeJob, generator: bytes | None) -> float:
+    """Arithmetic of a generator for each pixel."""
+    if job.generator is None or generator is None:
+        return 0.0
+    from stylecore.generate.loading import read_network_card  # brings torch
+
+    return read_network_card(generator, f"generator: {job.generator.uri}").flop_per_pixel
 
 
 def check_style(
@@ -213,7 +225,7 @@ def _write_plan(ledger: RunLedger, request: _Request) -> None:
     rows = request.rows()
     scan = scan_manifest(rows)
     refuse_if_all_rejected(scan, request.manifest.uri)
-    size = rows_per_shard(request.job, scan.planned)
+    size = rows_per_shard(request.job, scan.planned, request.generator_flop)
     shards = []
     for shard in cut_shards(rows, scan, size):
         ledger.write_shard_plan(shard, scan.styles[shard.style_index], scan.extra)

@@ -49,8 +49,8 @@ def check_known(
     """
     if job.generator is None or generator is None:
         return
-    from stylecore.generate.arbitrary_files import ArbitraryCard  # brings torch
-    from stylecore.generate.files import place_styles
+    from stylecore.generate.cards import ArbitraryCard
+    from stylecore.generate.files import place_styles  # brings torch
     from stylecore.generate.loading import read_network_card
 
     card = read_network_card(generator, f"generator: {job.generator.uri}")

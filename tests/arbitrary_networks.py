@@ -2,7 +2,8 @@
 
 import torch
 
-from stylecore.generate.arbitrary_files import ArbitraryCard, save_arbitrary
+from stylecore.generate.arbitrary_files import save_arbitrary
+from stylecore.generate.cards import ArbitraryCard
 from stylecore.generate.decoder import Decoder
 
 

@@ -6,12 +6,8 @@ from pathlib import Path
 
 import torch
 
-from stylecore.generate.files import (
-    GeneratorCard,
-    GeneratorStyle,
-    TranslatorCard,
-    save_generator,
-)
+from stylecore.generate.cards import GeneratorCard, GeneratorStyle, TranslatorCard
+from stylecore.generate.files import save_generator
 from stylecore.generate.networks import ConditionalNorm, Generator
 
 

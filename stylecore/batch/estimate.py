@@ -22,7 +22,6 @@ _FLOP_PER_PIXEL: Final[Mapping[EncoderName, float]] = {
     "resnet50": 21.4e9 / 256**2,
     "inception_v3": 15.4e9 / 256**2,
 }
-_GENERATOR_FLOP_PER_PIXEL: Final = 1.4e5  # of the default network; one pass, no gradient
 _GENERATOR_BYTES: Final = 700  # per pixel, of its feature maps at full size
 _CPU_FLOP_PER_CORE: Final = 60e9
 _GPU_FLOP: Final = 20e12
@@ -84,26 +83,37 @@ class PixelWork:
     num_masks: int = 0
 
 
-def rows_per_shard(job: StylizeJob, planned: int) -> int:
+def rows_per_shard(job: StylizeJob, planned: int, generator_flop: float = 0.0) -> int:
     """About ten minutes of work, between 10 and 2,000 rows, and some hundreds of shards at most.
 
     Does not look at the machine: planning a run again elsewhere must cut the same shards.
+
+    Args:
+        job: to cut up.
+        planned: rows.
+        generator_flop: arithmetic of the job's generator, where it has one, for each pixel.
     """
     if job.limits.rows_per_shard is not None:
         return job.limits.rows_per_shard
     speed = _GPU_FLOP if job.device.startswith("cuda") else 4 * _CPU_FLOP_PER_CORE
-    by_time = int(_TARGET_SHARD_SECONDS / _picture_seconds(job, speed))
+    by_time = int(_TARGET_SHARD_SECONDS / _picture_seconds(job, generator_flop, speed))
     by_count = -(-planned // _GOAL_SHARDS)
     return min(_MAX_ROWS, max(_MIN_ROWS, by_time, by_count))
 
 
-def estimate_job(job: StylizeJob, planned: int) -> Estimate:
-    """Time and memory of a whole job here, if every picture has the largest size asked for."""
+def estimate_job(job: StylizeJob, planned: int, generator_flop: float = 0.0) -> Estimate:
+    """Time and memory of a whole job here, if every picture has the largest size asked for.
+
+    Args:
+        job: what is asked for.
+        planned: rows.
+        generator_flop: arithmetic of the job's generator, where it has one, for each pixel.
+    """
     uses_gpu = _has_gpu() if job.device == "auto" else job.device != "cpu"
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
     speed = _GPU_FLOP if uses_gpu else (cores or 1) * _CPU_FLOP_PER_CORE
     where = "a GPU at 20 TFLOP/s" if uses_gpu else f"{cores} cores at 60 GFLOP/s each"
-    seconds = planned * _picture_seconds(job, speed)
+    seconds = planned * _picture_seconds(job, generator_flop, speed)
     return Estimate(seconds, _memory_bytes(job), f"{where}, pictures of 4:3")
 
 
@@ -130,13 +140,12 @@ def stylizer_memory_bytes(work: PixelWork) -> float:
     return _STYLIZER_BYTES + work.num_pictures * per_picture
 
 
-def _picture_seconds(job: StylizeJob, flop_per_second: float) -> float:
+def _picture_seconds(job: StylizeJob, generator_flop: float, flop_per_second: float) -> float:
     pixels = 0.75 * job.max_side_px**2
     overhead = pixels * _RESIZE_SECONDS_PER_PIXEL + 0.01
     if job.method == "identity":
         return overhead
-    if job.method == "generator":
-        overhead += pixels * _GENERATOR_FLOP_PER_PIXEL / flop_per_second
+    overhead += pixels * generator_flop / flop_per_second
     if job.method == "generator" and job.then is None:
         return overhead
     settings = job.optimize if job.then is None else job.then.optimize

@@ -5,14 +5,11 @@ The encoder is not in the file: it is the VGG-16 that is shipped, named by its d
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-from pydantic import Field, JsonValue
 
 from stylecore.errors import JobError
+from stylecore.generate.cards import ArbitraryCard
 from stylecore.generate.decoder import Decoder
-from stylecore.generate.files import Digest
 from stylecore.perception.digests import VGG16_SHA256
 from stylecore.perception.tensor_files import (
     CARD_KEY,
@@ -21,41 +18,6 @@ from stylecore.perception.tensor_files import (
     read_tensors,
     write_tensors,
 )
-from stylecore.settings import FrozenModel
-
-
-class ArbitraryCard(FrozenModel):
-    """What an arbitrary generator is: how it is built, what it learned from, how good it was.
-
-    Attributes:
-        kind: tells it from other weights.
-        version: of stylebatch that wrote it.
-        encoder_digest: SHA-256 of the weights of the VGG-16 that it was trained with.
-        num_features: channels of the encoder's layer that it draws from.
-        width: of the decoder.
-        num_blocks: of the decoder.
-        max_side_px: longest side of the photographs and paintings that it was trained on.
-        num_paintings: that it was trained on.
-        num_photographs: that it was trained on.
-        pictures_digest: SHA-256 over all photographs and paintings.
-        settings: of the training.
-        metrics: figures on validation photographs, by name.
-        license: what the paintings and photographs allow, in the words of who trained it.
-    """
-
-    kind: Literal["arbitrary"] = "arbitrary"
-    version: str = Field(max_length=100)
-    encoder_digest: Digest = VGG16_SHA256
-    num_features: int = Field(512, ge=1, le=4096)
-    width: int = Field(32, ge=1, le=256)
-    num_blocks: int = Field(2, ge=0, le=32)
-    max_side_px: int = Field(512, ge=16, le=8192)
-    num_paintings: int = Field(0, ge=0)
-    num_photographs: int = Field(0, ge=0)
-    pictures_digest: Digest
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    license: str = Field("", max_length=10_000)
 
 
 def save_arbitrary(decoder: Decoder, card: ArbitraryCard) -> bytes:

@@ -7,12 +7,12 @@ is built from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import torch
-from pydantic import Field, JsonValue
 
 from stylecore.errors import StyleUnknownError
+from stylecore.generate.cards import AnyCard, GeneratorCard, TranslatorCard
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import (
     CARD_KEY,
@@ -22,99 +22,9 @@ from stylecore.perception.tensor_files import (
     read_tensors,
     write_tensors,
 )
-from stylecore.settings import FrozenModel
 
 _KIND: Final = "generator"
 _NAMED: Final = 8
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class GeneratorStyle(FrozenModel):
-    """A style that a generator knows.
-
-    Attributes:
-        name: of the painting's file, without suffix.
-        digest: SHA-256 of the painting's file.
-    """
-
-    name: str = Field(max_length=200)
-    digest: Digest
-
-
-class GeneratorCard(FrozenModel):
-    """What a generator is: how it is built, what it learned from, how good it was.
-
-    Attributes:
-        kind: tells it from other weights.
-        version: of stylebatch that wrote it.
-        width: of the network.
-        num_blocks: of the network.
-        styles: in the network's order.
-        max_side_px: longest side of the photographs that it was trained on: strokes have the size
-            that they have in a picture of this size.
-        num_photographs: that it was trained on.
-        photographs_digest: SHA-256 over them all.
-        settings: of the training.
-        metrics: figures on validation photographs, by name.
-        license: what the paintings and photographs allow, in the words of who trained it.
-    """
-
-    kind: Literal["generator"] = "generator"
-    version: str = Field(max_length=100)
-    width: int = Field(24, ge=1, le=256)
-    num_blocks: int = Field(4, ge=0, le=32)
-    styles: tuple[GeneratorStyle, ...] = Field(min_length=1, max_length=1000)
-    max_side_px: int = Field(512, ge=16, le=8192)
-    num_photographs: int = Field(0, ge=0)
-    photographs_digest: Digest
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    license: str = Field("", max_length=10_000)
-
-    @property
-    def num_styles(self) -> int:
-        """Of the network."""
-        return len(self.styles)
-
-
-class TranslatorCard(FrozenModel):
-    """What a translator is: a generator that knows no painting, but one kind of picture.
-
-    Attributes:
-        kind: tells it from other weights.
-        version: of stylebatch that wrote it.
-        width: of the network.
-        num_blocks: of the network.
-        max_side_px: longest side of the pictures that it was trained on.
-        num_photographs: that it was trained on.
-        photographs_digest: SHA-256 over them all.
-        num_examples: of the other kind, that it was trained on.
-        examples_digest: SHA-256 over them all.
-        settings: of the training.
-        metrics: figures on validation photographs, by name.
-        license: what the pictures of both kinds allow, in the words of who trained it.
-    """
-
-    kind: Literal["translator"] = "translator"
-    version: str = Field(max_length=100)
-    width: int = Field(24, ge=1, le=256)
-    num_blocks: int = Field(4, ge=0, le=32)
-    max_side_px: int = Field(512, ge=16, le=8192)
-    num_photographs: int = Field(0, ge=0)
-    photographs_digest: Digest
-    num_examples: int = Field(0, ge=0)
-    examples_digest: Digest
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    license: str = Field("", max_length=10_000)
-
-    @property
-    def num_styles(self) -> int:
-        """Of the network."""
-        return 1
-
-
-AnyCard = GeneratorCard | TranslatorCard
 
 
 def save_generator(generator: Generator, card: AnyCard) -> bytes:

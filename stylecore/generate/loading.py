@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from stylecore.errors import JobError
-from stylecore.generate.arbitrary_files import ArbitraryCard, load_arbitrary
+from stylecore.generate.arbitrary_files import load_arbitrary
+from stylecore.generate.cards import AnyCard, ArbitraryCard
 from stylecore.generate.decoder import Decoder
-from stylecore.generate.files import AnyCard, load_generator, read_known_card
+from stylecore.generate.files import load_generator, read_known_card
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import find_kind, read_card, read_tensors
 from stylecore.settings import GeneratorSettings

@@ -15,7 +15,8 @@ import torch
 
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, OutOfMemoryError
-from stylecore.generate.files import AnyCard, place_styles
+from stylecore.generate.cards import AnyCard
+from stylecore.generate.files import place_styles
 from stylecore.generate.loading import ArbitraryNetwork, load_network
 from stylecore.generate.networks import StyleShares
 from stylecore.images.codec import RgbImage

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from stylecore.errors import JobError
 from stylecore.generate.arbitrary import FEATURES
-from stylecore.generate.arbitrary_files import ArbitraryCard
+from stylecore.generate.cards import ArbitraryCard
 from stylecore.generate.decoder import Decoder
 from stylecore.images.codec import RgbImage
 from stylecore.images.resize import resize_style
@@ -21,11 +21,12 @@ from stylecore.perception.encoder import Encoder
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.arbitrary_game import ArbitraryBatch, ArbitraryGame
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
-from stylecore.training.arbitrary_validation import ArbitraryValidation, ArbitraryValidator
+from stylecore.training.arbitrary_validation import ArbitraryValidator
 from stylecore.training.curves import CurvePoint
 from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
+from stylecore.training.style_validation import StyleValidation
 from stylecore.training.style_views import measure_views
 from stylecore.training.watch import TrainingWatch
 
@@ -88,7 +89,7 @@ class TrainedArbitrary:
     decoder: Decoder
     card: ArbitraryCard
     curves: tuple[CurvePoint, ...]
-    validation: ArbitraryValidation
+    validation: StyleValidation
 
 
 def train_arbitrary(
@@ -165,7 +166,7 @@ def _make_card(
     data: ArbitraryData,
     settings: TrainArbitrarySettings,
     decoder: Decoder,
-    validation: ArbitraryValidation,
+    validation: StyleValidation,
 ) -> ArbitraryCard:
     return ArbitraryCard(
         version=version("stylebatch"),

@@ -11,7 +11,7 @@ import torch
 from pydantic import JsonValue
 
 from stylecore.errors import JobError
-from stylecore.generate.files import GeneratorCard, GeneratorStyle
+from stylecore.generate.cards import GeneratorCard, GeneratorStyle
 from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.resize import resize_style
@@ -21,11 +21,12 @@ from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.curves import CurvePoint
 from stylecore.training.data import digest_pictures, hold_out
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
-from stylecore.training.generator_validation import GeneratorValidation, GeneratorValidator
+from stylecore.training.generator_validation import GeneratorValidator
 from stylecore.training.precision import fastest_precision
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
 from stylecore.training.settings import TrainGeneratorSettings
+from stylecore.training.style_validation import StyleValidation
 from stylecore.training.views import NUM_CHANNELS
 from stylecore.training.watch import TrainingWatch
 
@@ -100,7 +101,7 @@ class TrainedGenerator:
     generator: Generator
     card: GeneratorCard
     curves: tuple[CurvePoint, ...]
-    validation: GeneratorValidation
+    validation: StyleValidation
 
 
 def train_generator(
@@ -160,7 +161,7 @@ def _build_loop(
 
 
 def _make_card(
-    data: GeneratorData, settings: TrainGeneratorSettings, validation: GeneratorValidation
+    data: GeneratorData, settings: TrainGeneratorSettings, validation: StyleValidation
 ) -> GeneratorCard:
     return GeneratorCard(
         version=version("stylebatch"),

@@ -11,7 +11,37 @@ from stylecore.training.settings import TrainGeneratorSettings, TrainRefinerSett
 from stylecore.training.translator_settings import TrainTranslatorSettings
 
 
-class TrainRefinerJob(FrozenModel):
+class TrainingRequestFields(FrozenModel):
+    """Where a network goes, and what it is made at, whatever is trained."""
+
+    output_uri: str = Field(
+        min_length=1,
+        description="Folder for the network and all that belongs to it.",
+        json_schema_extra=at_position(10),
+    )
+    max_side_px: int = Field(
+        512,
+        ge=16,
+        le=8192,
+        description="Longest side of the photographs. Strokes get the size that a painting's have "
+        "at this size.",
+        json_schema_extra=at_position(11),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where to compute: auto, cpu, cuda or cuda:N.",
+        json_schema_extra=at_position(12),
+    )
+    license: str = Field(
+        "",
+        max_length=10_000,
+        description="What the pictures that it learned from allow, for the network's card.",
+        json_schema_extra=at_position(30),
+    )
+
+
+class TrainRefinerJob(TrainingRequestFields):
     """A refiner: for which paintings, from which pictures, to where, and how."""
 
     styles: tuple[str, ...] = Field(
@@ -32,39 +62,15 @@ class TrainRefinerJob(FrozenModel):
         description="Run whose pictures to learn from; empty: stylize the photographs first.",
         json_schema_extra=at_position(2),
     )
-    output_uri: str = Field(
-        min_length=1,
-        description="Folder for the refiner and all that belongs to it.",
-        json_schema_extra=at_position(3),
-    )
     preset: Preset = Field(
         "standard",
         description="How far to go in stylizing the photographs.",
-        json_schema_extra=at_position(4),
-    )
-    max_side_px: int = Field(
-        512,
-        ge=16,
-        le=8192,
-        description="Longest side of the stylized photographs.",
-        json_schema_extra=at_position(5),
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(13),
     )
     training: TrainRefinerSettings = Field(
         TrainRefinerSettings(),
         description="Settings of the training.",
-        json_schema_extra=at_position(7),
-    )
-    license: str = Field(
-        "",
-        max_length=10_000,
-        description="What the paintings and photographs allow, for the refiner's card.",
-        json_schema_extra=at_position(8),
+        json_schema_extra=at_position(20),
     )
 
     @model_validator(mode="after")
@@ -77,7 +83,7 @@ class TrainRefinerJob(FrozenModel):
         return self
 
 
-class TrainGeneratorJob(FrozenModel):
+class TrainGeneratorJob(TrainingRequestFields):
     """A feed-forward generator: for which paintings, from which photographs, to where, and how."""
 
     styles: tuple[str, ...] = Field(
@@ -91,39 +97,14 @@ class TrainGeneratorJob(FrozenModel):
         description="Folder of photographs to learn from.",
         json_schema_extra=at_position(1),
     )
-    output_uri: str = Field(
-        min_length=1,
-        description="Folder for the generator and all that belongs to it.",
-        json_schema_extra=at_position(2),
-    )
-    max_side_px: int = Field(
-        512,
-        ge=32,
-        le=8192,
-        description="Longest side of the photographs: strokes get the size that the painting's "
-        "have at this size.",
-        json_schema_extra=at_position(3),
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(4),
-    )
     training: TrainGeneratorSettings = Field(
         TrainGeneratorSettings(),
         description="Settings of the training.",
-        json_schema_extra=at_position(5),
-    )
-    license: str = Field(
-        "",
-        max_length=10_000,
-        description="What the paintings and photographs allow, for the generator's card.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(20),
     )
 
 
-class TrainArbitraryJob(FrozenModel):
+class TrainArbitraryJob(TrainingRequestFields):
     """An arbitrary generator: from which paintings and photographs, to where, and how."""
 
     styles_uri: str = Field(
@@ -136,34 +117,10 @@ class TrainArbitraryJob(FrozenModel):
         description="Folder of photographs to learn from.",
         json_schema_extra=at_position(1),
     )
-    output_uri: str = Field(
-        min_length=1,
-        description="Folder for the generator and all that belongs to it.",
-        json_schema_extra=at_position(2),
-    )
-    max_side_px: int = Field(
-        512,
-        ge=32,
-        le=8192,
-        description="Longest side of the photographs and paintings.",
-        json_schema_extra=at_position(3),
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(4),
-    )
     training: TrainArbitrarySettings = Field(
         TrainArbitrarySettings(),
         description="Settings of the training.",
-        json_schema_extra=at_position(5),
-    )
-    license: str = Field(
-        "",
-        max_length=10_000,
-        description="What the paintings and photographs allow, for the generator's card.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(20),
     )
 
     @property
@@ -172,7 +129,7 @@ class TrainArbitraryJob(FrozenModel):
         return ()
 
 
-class TrainTranslatorJob(FrozenModel):
+class TrainTranslatorJob(TrainingRequestFields):
     """A translator: from which kind of picture to which, to where, and how."""
 
     from_uri: str = Field(
@@ -186,34 +143,10 @@ class TrainTranslatorJob(FrozenModel):
         "others.",
         json_schema_extra=at_position(1),
     )
-    output_uri: str = Field(
-        min_length=1,
-        description="Folder for the translator and all that belongs to it.",
-        json_schema_extra=at_position(2),
-    )
-    max_side_px: int = Field(
-        512,
-        ge=32,
-        le=8192,
-        description="Longest side of the pictures of both folders.",
-        json_schema_extra=at_position(3),
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where to compute: auto, cpu, cuda or cuda:N.",
-        json_schema_extra=at_position(4),
-    )
     training: TrainTranslatorSettings = Field(
         TrainTranslatorSettings(),
         description="Settings of the training.",
-        json_schema_extra=at_position(5),
-    )
-    license: str = Field(
-        "",
-        max_length=10_000,
-        description="What the pictures of both folders allow, for the translator's card.",
-        json_schema_extra=at_position(6),
+        json_schema_extra=at_position(20),
     )
 
     @property

@@ -73,14 +73,11 @@ class TrainingSession(Generic[Network, Batch, Validated]):
         losses = self.loop.advance()
         step = self.loop.step
         _check_finite(step, losses)
-        num_steps = self.loop.settings.num_steps
-        self._note(curves=self.progress.curves.add(step, num_steps, losses))
+        curves = self.progress.curves.add(step, self.loop.settings.num_steps, losses)
+        self._note(curves=curves)
         if watch.on_step is not None:
             watch.on_step(step, losses)
-        if (
-            step * self._num_validations // num_steps
-            > (step - 1) * self._num_validations // num_steps
-        ):
+        if self._is_validation_due(step):
             self._judge(watch)
         should_stop = watch.should_stop()
         if watch.on_checkpoint is not None and (should_stop or watch.wants_checkpoint()):

@@ -11,7 +11,7 @@ import torch
 from pydantic import JsonValue
 
 from stylecore.errors import JobError
-from stylecore.generate.files import TranslatorCard
+from stylecore.generate.cards import TranslatorCard
 from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import MINIMUM_SIDE_PX

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import save
 
 from stylecore.errors import JobError
-from stylecore.generate.arbitrary_files import ArbitraryCard, load_arbitrary, save_arbitrary
+from stylecore.generate.arbitrary_files import load_arbitrary, save_arbitrary
+from stylecore.generate.cards import ArbitraryCard, GeneratorCard, GeneratorStyle
 from stylecore.generate.decoder import Decoder
-from stylecore.generate.files import GeneratorCard, GeneratorStyle, save_generator
+from stylecore.generate.files import save_generator
 from stylecore.generate.loading import ArbitraryNetwork, TrainedNetwork, load_network
 from stylecore.generate.networks import Generator
 from stylecore.settings import GeneratorSettings

@@ -6,14 +6,8 @@ from generators import translator_file
 from safetensors.torch import save
 
 from stylecore.errors import JobError, StyleUnknownError
-from stylecore.generate.files import (
-    GeneratorCard,
-    GeneratorStyle,
-    TranslatorCard,
-    load_generator,
-    place_styles,
-    save_generator,
-)
+from stylecore.generate.cards import GeneratorCard, GeneratorStyle, TranslatorCard
+from stylecore.generate.files import load_generator, place_styles, save_generator
 from stylecore.generate.loading import read_network_card
 from stylecore.generate.networks import Generator
 from stylecore.perception.tensor_files import write_tensors

@@ -156,3 +156,15 @@ def test_sizes_of_layers_can_be_asked_for_while_another_thread_uses_the_encoder(
         done.set()
         thread.join()
     assert failures == []
+
+
+def test_a_copy_computes_in_bfloat16_and_the_encoder_stays_as_it_was(tiny_encoder, images):
+    before = tiny_encoder(images, ["relu1_1", "relu2_1"])
+    copied = tiny_encoder.in_precision(torch.bfloat16)
+    rounded = copied(images, ["relu1_1", "relu2_1"])
+    after = tiny_encoder(images, ["relu1_1", "relu2_1"])
+    for name, features in before.items():
+        assert torch.equal(after[name], features)
+        assert rounded[name].dtype == torch.float32
+        error = (rounded[name] - features).abs().max() / features.abs().max()
+        assert 0 < error < 0.02, name

@@ -11,7 +11,8 @@ from arbitrary_networks import tiny_arbitrary
 from stylecore.config import StylizeJob
 from stylecore.errors import JobError, RunStoppedError
 from stylecore.generate.arbitrary import ArbitraryGenerator
-from stylecore.generate.files import GeneratorCard, GeneratorStyle, save_generator
+from stylecore.generate.cards import GeneratorCard, GeneratorStyle
+from stylecore.generate.files import save_generator
 from stylecore.generate.networks import Generator
 from stylecore.optimize.watch import Watch
 from stylecore.stylizer import (

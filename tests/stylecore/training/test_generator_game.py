@@ -11,7 +11,14 @@ from stylecore.images.tensors import from_batch
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
 from stylecore.training.settings import TrainGeneratorSettings
 
-SETTINGS = TrainGeneratorSettings(batch_size=2, crop_px=32, style_weight=3.0, content_weight=2.0)
+SETTINGS = TrainGeneratorSettings(
+    batch_size=2,
+    crop_px=32,
+    style_weight=3.0,
+    content_weight=2.0,
+    first_content_weight=18.0,
+    num_steps=100,
+)
 
 
 def noise(seed: int, height: int = 48, width: int = 40) -> torch.Tensor:
@@ -48,7 +55,10 @@ def test_a_seed_draws_the_same_batch(game, batch):
     assert torch.equal(again.styles, batch.styles)
 
 
-def test_the_loss_is_the_logarithm_of_the_optimizers_objective(game, batch, tiny_encoder):
+@pytest.mark.parametrize(("step", "content_weight"), [(0, 18.0), (50, 6.0), (100, 2.0)])
+def test_the_loss_is_the_logarithm_of_the_optimizers_objective_with_content_first(
+    game, batch, tiny_encoder, step, content_weight
+):
     torch.manual_seed(3)
     pictures = torch.rand(2, 3, 32, 32)
     paintings = [noise(5), noise(6, 64, 33)]
@@ -60,10 +70,35 @@ def test_the_loss_is_the_logarithm_of_the_optimizers_objective(game, batch, tiny
             wanted = tiny_encoder(paintings[batch.styles[n]], layers[:5])
             content = tiny_encoder(batch.photographs[n : n + 1], ["relu4_2"])
         style = sum(mse_loss(gram(found[name]), gram(wanted[name])) for name in layers[:5])
-        total = 2.0 * mse_loss(found["relu4_2"], content["relu4_2"]) + 3.0 * style
+        total = content_weight * mse_loss(found["relu4_2"], content["relu4_2"]) + 3.0 * style
         logarithms.append(math.log(total.item()))
-    (loss,) = game.penalties(0, pictures, batch).values()
+    (loss,) = game.penalties(step, pictures, batch).values()
     assert loss.item() == pytest.approx(sum(logarithms) / 2, rel=1e-4)
+
+
+def test_bfloat16_teaches_the_same(game, batch, tiny_encoder):
+    """Loss and gradient are those of single precision nearly; pictures are single."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        network = Generator(2, width=4, num_blocks=1)
+    fast = GeneratorGame(
+        game.photographs,
+        [noise(5), noise(6, 64, 33)],
+        tiny_encoder.in_precision(torch.bfloat16),
+        SETTINGS,
+    )
+    found = []
+    for each in (game, fast):
+        network.zero_grad()
+        pictures = each.generate(network, batch)
+        assert pictures.dtype == torch.float32
+        (loss,) = each.penalties(0, pictures, batch).values()
+        loss.backward()
+        gradient = torch.cat([one.grad.flatten() for one in network.parameters()])
+        found.append((loss.item(), gradient))
+    (single, exact), (half, rounded) = found
+    assert half == pytest.approx(single, rel=0.02)
+    assert torch.nn.functional.cosine_similarity(exact, rounded, dim=0) > 0.9
 
 
 def test_the_photograph_in_its_own_style_costs_nothing(tiny_encoder):

@@ -10,9 +10,9 @@ from stylecore.errors import JobError, RunStoppedError
 from stylecore.generate.arbitrary_files import load_arbitrary, save_arbitrary
 from stylecore.training.arbitrary import ArbitraryData, TrainedArbitrary, train_arbitrary
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
-from stylecore.training.arbitrary_validation import ArbitraryValidation
 from stylecore.training.data import hold_out
 from stylecore.training.refiner import Perception
+from stylecore.training.style_validation import StyleValidation
 from stylecore.training.watch import TrainingWatch
 
 SETTINGS = TrainArbitrarySettings(
@@ -100,7 +100,7 @@ def test_training_lowers_the_losses(data, perception):
     changes |= {"drawing_share": 0.0, "photograph_share": 0.0}
     coarse = [np.kron(picture(seed, 8, 8), np.ones((8, 8, 1), np.uint8)) for seed in range(2)]
     data = replace(data, paintings=coarse)  # noise in the colors of noise could not get better
-    validations: list[ArbitraryValidation] = []
+    validations: list[StyleValidation] = []
     watch = TrainingWatch(on_validation=validations.append)
     trained = train_arbitrary(data, perception, SETTINGS.model_copy(update=changes), watch)
     assert [one.step for one in validations] == [10, 20, 30, 40, 50, 60]
