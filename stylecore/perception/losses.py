@@ -81,17 +81,22 @@ def _without_gradient(flat: Tensor) -> Tensor:
     return flat.detach()
 
 
-def content_loss(features: FeatureMap, target: FeatureMap) -> PerImage:
+def content_loss(features: FeatureMap, target: FeatureMap, power: float = 1.0) -> PerImage:
     """Mean squared difference of feature maps.
 
     Args:
         features: activations of the pictures, shape (b, c, h, w).
         target: activations of their contents, same shape.
+        power: of the power mean over the places of a picture; above 1, a difference that is large
+            in few places costs more than the same spread over all.
 
     Returns:
         Non-negative, shape (b,).
     """
-    return _mean_square(features - target)
+    if power == 1:
+        return _mean_square(features - target)
+    local = (features - target).square().mean(dim=1)
+    return (local + _LEAST_ENERGY).pow(power).mean(dim=(1, 2)).pow(1 / power)
 
 
 def style_loss(gram: GramMatrix, target: GramMatrix) -> PerImage:

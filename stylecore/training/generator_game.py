@@ -13,6 +13,7 @@ from stylecore.generate.networks import Generator, StyleShares
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
+from stylecore.perception.losses import content_loss, gram_matrix, style_loss
 from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import (
     Painting,
@@ -108,10 +109,21 @@ class GeneratorGame:
         self, step: int, pictures: ImageBatch, batch: GeneratorBatch
     ) -> Mapping[str, Scalar]:
         """The logarithm of the objective: each crop is to get better by as large a share."""
-        style = select_styles(self.target, batch.styles)
-        weights = LossWeights(self._content_weight(step), self.settings.style_weight)
-        objective = make_objective(self.encoder, batch.photographs, style, weights)
-        total = objective(pictures).total
+        layers = (*_DEFAULTS.content_layers, *_DEFAULTS.style_layers)
+        with torch.no_grad():
+            before = self.encoder(batch.photographs, _DEFAULTS.content_layers)
+        after = self.encoder(pictures, layers)
+        content = torch.stack(
+            [
+                content_loss(after[name], before[name], self.settings.content_power)
+                for name in before
+            ]
+        ).sum(dim=0)
+        grams = select_styles(self.target, batch.styles).regions[0].grams
+        style = torch.stack(
+            [style_loss(gram_matrix(after[name]), gram) for name, gram in grams.items()]
+        ).sum(dim=0)
+        total = self._content_weight(step) * content + self.settings.style_weight * style
         return {"objective": (total + _LEAST_LOSS).log().mean()}
 
     def _content_weight(self, step: int) -> float:

@@ -133,12 +133,20 @@ class TrainGeneratorSettings(AdversarySettings, FeedForwardSettings):
         description="The same at the start: what is lost of a photograph early is not found again.",
         json_schema_extra=at_position(6),
     )
+    content_power: float = Field(
+        2.0,
+        ge=1,
+        le=8,
+        description="Of the mean of the content loss over a crop: above 1, no part of a photograph "
+        "is given up so that the others stay as they are; 1 is what optimizing takes.",
+        json_schema_extra=at_position(7),
+    )
     style_weight: float = Field(
         1e6,
         ge=0,
         le=1e12,
         description="Weight of the style loss, as in optimizing.",
-        json_schema_extra=at_position(7),
+        json_schema_extra=at_position(8),
     )
     adversary_weight: float = Field(
         0.0,
