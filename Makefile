@@ -33,6 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## stylize the sample photographs into ./demo-output
 	@$(BIN)/stylebatch run deployments/samples/demo.yaml
+	@$(BIN)/stylebatch run deployments/samples/generator.yaml
 
 test: $(STAMP) ## run the tests that need no GPU and little time
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
@@ -68,6 +69,7 @@ bench: $(STAMP) ## measure, and print the tables of docs/benchmarks.md
 	@$(BIN)/python tests/benchmarks/bench_plan.py
 	@$(BIN)/python tests/benchmarks/bench_overhead.py
 	@$(BIN)/python tests/benchmarks/bench_optimizer.py --plot docs/images/objective.svg
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_generator.py
 
 styles: $(STAMP) ## make the pictures of docs/styles.md again, half an hour on a CPU
 	@sed -n 's/^    stylebatch/stylebatch/p' docs/styles.md | PATH="$(BIN):$$PATH" sh -e

@@ -11,7 +11,7 @@ from stylecore.training.request import TrainArbitraryJob
 from stylecore.training.watch import TrainingWatch
 from tasks.generator_training import choose_evenly, read_pictures
 from tasks.training_folder import TrainingFolder
-from tasks.training_outputs import Trained
+from tasks.training_outputs import Trained, number_rows
 
 
 class ArbitraryTraining:
@@ -44,8 +44,6 @@ class ArbitraryTraining:
     ) -> Trained:
         """Train, and say what is to be written of it."""
         trained = train_arbitrary(self._data, perception, self._job.training, watch, checkpoint)
-        rows = enumerate(trained.validation.samples)
-        samples = {f"{number:02d}": row for number, row in rows}
         card = {**trained.card.model_dump(mode="json"), "styles_uri": self._job.styles_uri}
         weights = save_arbitrary(trained.decoder, trained.card)
-        return Trained(weights, card, trained.curves, samples)
+        return Trained(weights, card, trained.curves, number_rows(trained.validation.samples))

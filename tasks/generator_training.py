@@ -18,7 +18,7 @@ from stylecore.training.request import TrainGeneratorJob
 from stylecore.training.watch import TrainingWatch
 from tasks.reading import read_ahead
 from tasks.training_folder import TrainingFolder
-from tasks.training_outputs import Trained
+from tasks.training_outputs import Trained, number_rows
 from tasks.training_pairs import read_paintings
 from tasks.training_sources import INPUT_LIMITS
 from tasks.training_stage import STAGES, Stage
@@ -61,11 +61,9 @@ class GeneratorTraining:
     ) -> Trained:
         """Train, and say what is to be written of it."""
         trained = train_generator(self._data, perception, self._job.training, watch, checkpoint)
-        rows = enumerate(trained.validation.samples)
-        samples = {f"{number:02d}": row for number, row in rows}
         card = {**trained.card.model_dump(mode="json"), "style_uris": list(self._job.styles)}
         weights = save_generator(trained.generator, trained.card)
-        return Trained(weights, card, trained.curves, samples)
+        return Trained(weights, card, trained.curves, number_rows(trained.validation.samples))
 
 
 def choose_evenly(uris: Sequence[str], most: int) -> Sequence[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,6 +17,7 @@ import torch
 
 from stylecore.errors import JobError, RowError
 from stylecore.metrics.quality import build_lpips
+from stylecore.optimize.memory import is_memory_fault
 from stylecore.perception.encoder import build_encoder
 from stylecore.perception.weights import load_weights
 from stylecore.training.checkpoint import read_progress
@@ -83,18 +85,26 @@ def train_to_the_end(
     card = folder.find_card()
     if card is not None:
         return card
-    training = _open_training(folder, run_uri)
     checkpoint = folder.find_checkpoint()
     watch = _Watcher(folder, checkpoint, show).watch(stop_flag(request.session))
-    with device_slot(request.device) as device:
-        try:
+    with _memory_errors():
+        training = _open_training(folder, run_uri)
+        with device_slot(request.device) as device:
             trained = training.train(load_perception(device), watch, checkpoint)
-        except torch.OutOfMemoryError as error:
-            raise JobError(
-                f"the training does not fit into the memory of {device}: lower "
-                "training.batch_size or training.crop_px, or train on fewer pictures"
-            ) from error
     return write_trained(folder, trained)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as fault:
+        if not is_memory_fault(fault):
+            raise
+        raise JobError(
+            "the training does not fit into memory: lower training.batch_size, training.crop_px "
+            "or training.width, or train on fewer or smaller pictures (max_side_px)"
+        ) from fault
 
 
 class _Training(Protocol):

@@ -32,6 +32,11 @@ class Trained:
     samples: Mapping[str, Sequence[RgbImage]]
 
 
+def number_rows(samples: Sequence[Sequence[RgbImage]]) -> dict[str, Sequence[RgbImage]]:
+    """Rows of pictures by number, where they have no names."""
+    return {f"{number:02d}": row for number, row in enumerate(samples)}
+
+
 def write_trained(folder: TrainingFolder, trained: Trained) -> dict[str, Any]:
     """Write everything that is left of a finished training, the card last.
 

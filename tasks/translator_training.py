@@ -11,7 +11,7 @@ from stylecore.training.translator import TranslatorData, train_translator
 from stylecore.training.watch import TrainingWatch
 from tasks.generator_training import choose_evenly, read_pictures
 from tasks.training_folder import CleaningReport, TrainingFolder
-from tasks.training_outputs import Trained
+from tasks.training_outputs import Trained, number_rows
 
 
 class TranslatorTraining:
@@ -45,12 +45,10 @@ class TranslatorTraining:
     ) -> Trained:
         """Train, and say what is to be written of it."""
         trained = train_translator(self._data, perception, self._job.training, watch, checkpoint)
-        rows = enumerate(trained.validation.samples)
-        samples = {f"{number:02d}": row for number, row in rows}
         uris = {"from_uri": self._job.from_uri, "to_uri": self._job.to_uri}
         card = {**trained.card.model_dump(mode="json"), **uris}
         weights = save_generator(trained.generator, trained.card)
-        return Trained(weights, card, trained.curves, samples)
+        return Trained(weights, card, trained.curves, number_rows(trained.validation.samples))
 
 
 def _kept_below(cleaning: CleaningReport, folder_uri: str) -> list[str]:

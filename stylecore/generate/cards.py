@@ -30,7 +30,7 @@ class NetworkCard(FrozenModel):
         num_blocks: of the network.
         max_side_px: longest side of the pictures that it was trained on: strokes have the size
             that they have in a picture of this size.
-        num_photographs: that it was trained on.
+        num_photographs: that were given, those kept to choose the best weights on included.
         settings: of the training.
         metrics: figures on validation photographs, by name.
         license: what the pictures that it learned from allow, in the words of who trained it.
@@ -91,7 +91,7 @@ class TranslatorCard(NetworkCard):
     Attributes:
         kind: tells it from other weights.
         photographs_digest: SHA-256 over all photographs.
-        num_examples: of the other kind, that it was trained on.
+        num_examples: of the other kind.
         examples_digest: SHA-256 over them all.
     """
 
@@ -113,7 +113,7 @@ class ArbitraryCard(NetworkCard):
         kind: tells it from other weights.
         encoder_digest: SHA-256 of the weights of the VGG-16 that it was trained with.
         num_features: channels of the encoder's layer that it draws from.
-        num_paintings: that it was trained on.
+        num_paintings: likewise.
         pictures_digest: SHA-256 over all photographs and paintings.
     """
 

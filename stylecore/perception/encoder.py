@@ -56,7 +56,7 @@ class ConvolutionAndReLU(nn.Module):
     feature map a layer.
 
     Args:
-        weight: kernel, shape (out, in, 3, 3); any float type, computed in single precision.
+        weight: kernel, shape (out, in, 3, 3); any float type, kept in single precision.
         bias: shape (out,).
     """
 
@@ -155,7 +155,12 @@ class Encoder(nn.Module):
         return found
 
     def in_precision(self, precision: torch.dtype) -> Encoder:
-        """A copy that computes in it: in bfloat16 activations have three digits."""
+        """A copy that computes in it: in bfloat16 activations have three digits.
+
+        It is the encoder itself where nothing would change.
+        """
+        if precision == self.precision:
+            return self
         copied = copy.deepcopy(self)
         copied.stages.to(precision)
         copied.precision = precision

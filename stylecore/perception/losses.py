@@ -95,8 +95,10 @@ def content_loss(features: FeatureMap, target: FeatureMap, power: float = 1.0) -
     """
     if power == 1:
         return _mean_square(features - target)
-    local = (features - target).square().mean(dim=1)
-    return (local + _LEAST_ENERGY).pow(power).mean(dim=(1, 2)).pow(1 / power)
+    local = (features - target).square().mean(dim=1) + _LEAST_ENERGY
+    largest = local.detach().amax(dim=(1, 2))  # no power of a share of it leaves the range
+    shares = (local / largest[:, None, None]).pow(power).mean(dim=(1, 2))
+    return largest * shares.pow(1 / power)
 
 
 def style_loss(gram: GramMatrix, target: GramMatrix) -> PerImage:

@@ -7,7 +7,7 @@ that works by itself does not wait for this process.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,7 +68,7 @@ class GeneratorStylizer:
     def stylize(self, contents: Iterable[Content]) -> Iterator[Stylized]:
         """As ``Stylizer.stylize``; photographs of one size go through together."""
         before: _Batch | None = None
-        for group in group_by_size(contents, self._batch_size):
+        for group in group_by_size(contents, lambda: self._batch_size):
             self._watch.check_stop()
             batch = self._begin(group)
             if before is not None:
@@ -126,17 +126,31 @@ def _finish(batch: _Batch) -> Iterator[Stylized]:
         yield Stylized(content.key, pixels, seconds=seconds)
 
 
-def group_by_size(contents: Iterable[Content], most: int) -> Iterator[list[Content]]:
-    """Photographs of one size together, at most so many; a few of other sizes wait meanwhile."""
+def group_by_size(
+    contents: Iterable[Content], batch_size: Callable[[], int]
+) -> Iterator[list[Content]]:
+    """Photographs of one size together; a few of other sizes wait meanwhile.
+
+    Args:
+        contents: in any order.
+        batch_size: how many go together, as long as it stays so: it may fall on the way.
+    """
     waiting: dict[tuple[int, ...], list[Content]] = {}
     for content in contents:
         group = waiting.setdefault(content.pixels.shape, [])
         group.append(content)
-        if len(group) == most:
-            yield waiting.pop(content.pixels.shape)
+        most = batch_size()
+        if len(group) >= most:
+            yield from _pieces(waiting.pop(content.pixels.shape), most)
         elif sum(map(len, waiting.values())) > _WAITING * most:
             yield waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
-    yield from waiting.values()
+    for group in waiting.values():
+        yield from _pieces(group, batch_size())
+
+
+def _pieces(group: list[Content], most: int) -> Iterator[list[Content]]:
+    for start in range(0, len(group), most):
+        yield group[start : start + most]
 
 
 def share_styles(card: AnyCard, styles: Sequence[StylePainting]) -> StyleShares:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
 
+from stylecore.errors import JobError
 from stylecore.refine.adversary import (
     AdversaryLoss,
     Scalar,
@@ -128,6 +129,9 @@ class AdversarialLoop(Generic[Generator, Batch]):
     def advance(self) -> dict[str, float]:
         """Make one step.
 
+        Raises:
+            JobError: a gradient is not finite; the weights are still those before it.
+
         Returns:
             Losses by name; with an adversary also ``success``, and ``is_paused``: 1 where the
             discriminator waited.
@@ -181,7 +185,12 @@ class AdversarialLoop(Generic[Generator, Batch]):
                 group["lr"] = optimizer.defaults["lr"] * self._annealing()
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        clip_grad_norm_(network.parameters(), self.settings.clip_norm)
+        norm = clip_grad_norm_(network.parameters(), self.settings.clip_norm)
+        if not math.isfinite(norm.item()):
+            raise JobError(
+                f"training went astray: a gradient is not finite in step {self.step + 1}: lower "
+                "the learning rates, or the weights of the losses"
+            )
         optimizer.step()
 
     def _annealing(self) -> float:
@@ -216,9 +225,3 @@ def _moments_distance(fake: Tensor, real: Tensor) -> Scalar:
     means = fake.mean(dim=(0, 2, 3)) - real.mean(dim=(0, 2, 3))
     spreads = fake.std(dim=(0, 2, 3)) - real.std(dim=(0, 2, 3))
     return (means.square().mean() + spreads.square().mean()) / scale
-
-
-def iterate(loop: AdversarialLoop[Generator, Batch]) -> Iterator[dict[str, float]]:
-    """Steps until the number of the settings is reached."""
-    while loop.step < loop.settings.num_steps:
-        yield loop.advance()

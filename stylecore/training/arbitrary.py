@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,14 +15,14 @@ from stylecore.generate.cards import ArbitraryCard
 from stylecore.generate.decoder import Decoder
 from stylecore.images.codec import RgbImage
 from stylecore.images.resize import resize_style
-from stylecore.images.tensors import MINIMUM_SIDE_PX
 from stylecore.perception.encoder import Encoder
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.arbitrary_game import ArbitraryBatch, ArbitraryGame
 from stylecore.training.arbitrary_settings import TrainArbitrarySettings
 from stylecore.training.arbitrary_validation import ArbitraryValidator
 from stylecore.training.curves import CurvePoint
-from stylecore.training.data import digest_pictures, hold_out
+from stylecore.training.data import check_sizes, digest_each, hold_out
+from stylecore.training.precision import fastest_precision
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
 from stylecore.training.style_validation import StyleValidation
@@ -58,12 +57,7 @@ class ArbitraryData:
         for what, pictures in (("photograph", self.photographs), ("painting", self.paintings)):
             if not pictures:
                 raise JobError(f"nothing to train on: name a folder with at least one {what}")
-            for height, width, _ in (one.shape for one in pictures):
-                if min(height, width) < MINIMUM_SIDE_PX:
-                    raise JobError(
-                        f"a {what} of {width} x {height} px is too small to train on: leave out "
-                        f"those with a side under {MINIMUM_SIDE_PX} px"
-                    )
+            check_sizes(what, pictures)
 
     def scaled_paintings(self) -> list[RgbImage]:
         """The paintings at the size that strokes have in a picture of ``max_side_px``."""
@@ -71,8 +65,7 @@ class ArbitraryData:
 
     def digest(self) -> str:
         """SHA-256 over all pictures."""
-        each = [digest_pictures(one) for one in (*self.photographs, *self.paintings)]
-        return hashlib.sha256("".join(each).encode()).hexdigest()
+        return digest_each((*self.photographs, *self.paintings))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +113,8 @@ def train_arbitrary(
     judged = judged[: settings.num_validation_paintings or _NUM_SEEN_PAINTINGS]
     random = torch.Generator().manual_seed(seed)
     views = measure_views(encoder, paintings, train, settings, random, watch.should_stop)
-    game = ArbitraryGame(train, views, encoder, settings)
+    precision = fastest_precision(encoder.mean.device)
+    game = ArbitraryGame(train, views, encoder.in_precision(precision), settings)
     loop = _build_loop(game, encoder, settings, random)
     validator = ArbitraryValidator(held, judged, encoder, perception.lpips, settings)
     request = _describe_request(data, settings)

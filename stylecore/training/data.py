@@ -1,4 +1,4 @@
-"""What a refiner is trained on, as it arrives: 8-bit pictures with names."""
+"""What networks are trained on, as it arrives: 8-bit pictures."""
 
 from __future__ import annotations
 
@@ -154,6 +154,30 @@ def hold_out(
     held = {*order[: min(num_held, len(pictures) - 1)].tolist()}
     train = [one for index, one in enumerate(pictures) if index not in held]
     return train, [pictures[index] for index in sorted(held)] or train
+
+
+def check_sizes(what: str, pictures: Sequence[RgbImage]) -> None:
+    """Refuse pictures that are too small for the networks.
+
+    Args:
+        what: they are, for the message.
+        pictures: each of shape (h, w, 3).
+
+    Raises:
+        JobError: a side is under 16 px.
+    """
+    for height, width, _ in (picture.shape for picture in pictures):
+        if min(height, width) < MINIMUM_SIDE_PX:
+            raise JobError(
+                f"a {what} of {width} x {height} px is too small to train on: leave out those "
+                f"with a side under {MINIMUM_SIDE_PX} px"
+            )
+
+
+def digest_each(pictures: Sequence[RgbImage]) -> str:
+    """SHA-256 over the digests of pictures, in hexadecimal."""
+    each = [digest_pictures(picture) for picture in pictures]
+    return hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def digest_pictures(*pictures: RgbImage) -> str:

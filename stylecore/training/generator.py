@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,11 +14,11 @@ from stylecore.generate.cards import GeneratorCard, GeneratorStyle
 from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.resize import resize_style
-from stylecore.images.tensors import MINIMUM_SIDE_PX, pad_to_minimum, to_batch
+from stylecore.images.tensors import pad_to_minimum, to_batch
 from stylecore.refine.networks import Discriminator
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.curves import CurvePoint
-from stylecore.training.data import digest_pictures, hold_out
+from stylecore.training.data import check_sizes, digest_each, hold_out
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
 from stylecore.training.generator_validation import GeneratorValidator
 from stylecore.training.precision import fastest_precision
@@ -71,12 +70,7 @@ class GeneratorData:
         if not self.photographs or not self.styles:
             what = "painting" if self.photographs else "photograph"
             raise JobError(f"nothing to train a generator on: name at least one {what}")
-        for photograph in self.photographs:
-            if min(photograph.shape[:2]) < MINIMUM_SIDE_PX:
-                raise JobError(
-                    f"a photograph of {photograph.shape[1]} x {photograph.shape[0]} px is too "
-                    f"small to train on: leave out those with a side under {MINIMUM_SIDE_PX} px"
-                )
+        check_sizes("photograph", self.photographs)
 
     def split(self, num_held: int, seed: int) -> tuple[list[RgbImage], list[RgbImage]]:
         """Photographs to train on, and photographs to choose the best weights on.
@@ -132,8 +126,7 @@ def train_generator(
         for style in data.styles
     ]
     train, held = data.split(settings.num_validation_photographs, settings.seed)
-    fast = encoder.in_precision(fastest_precision(device))
-    game = GeneratorGame(train, paintings, fast, settings)
+    game = GeneratorGame(train, paintings, encoder, settings, fastest_precision(device))
     loop = _build_loop(game, len(data.styles), settings, device)
     validator = GeneratorValidator(held, game.target, encoder, perception.lpips, settings)
     request = _describe_request(data, settings)
@@ -170,7 +163,7 @@ def _make_card(
         styles=tuple(GeneratorStyle(name=one.name, digest=one.digest) for one in data.styles),
         max_side_px=data.max_side_px,
         num_photographs=len(data.photographs),
-        photographs_digest=_digest_photographs(data),
+        photographs_digest=digest_each(data.photographs),
         settings=settings.model_dump(mode="json"),
         metrics=validation.figures(),
         license=data.license,
@@ -183,10 +176,5 @@ def _describe_request(
     """What must be the same for a checkpoint to go on: settings by name, and the pictures."""
     described: dict[str, JsonValue] = settings.model_dump(mode="json")
     described["paintings"] = [style.digest for style in data.styles]
-    described["photographs"] = _digest_photographs(data)
+    described["photographs"] = digest_each(data.photographs)
     return described
-
-
-def _digest_photographs(data: GeneratorData) -> str:
-    each = [digest_pictures(photograph) for photograph in data.photographs]
-    return hashlib.sha256("".join(each).encode()).hexdigest()

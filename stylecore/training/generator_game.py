@@ -1,4 +1,9 @@
-"""What a generator is trained for: the optimizer's objective, of crops of photographs."""
+"""What a generator is trained for: the optimizer's objective, of crops of photographs.
+
+At the end of the training, that is. Before, the content weighs more: what is lost of a photograph
+early is not found again. And a difference from it costs more where it is large, or a network paints
+over a face and leaves the rest as it is, which a mean does not mind.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +19,11 @@ from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
 from stylecore.perception.losses import content_loss, gram_matrix, style_loss
-from stylecore.perception.objective import LossWeights, Objective
 from stylecore.perception.targets import (
     Painting,
     Region,
     RegionTarget,
     StyleTarget,
-    make_content_target,
     make_region_target,
 )
 from stylecore.refine.adversary import Scalar
@@ -52,13 +55,14 @@ class GeneratorBatch:
 
 
 class GeneratorGame:
-    """Generated pictures against the objective that ``OptimizeStylizer`` would minimise for them.
+    """Generated pictures against what ``OptimizeStylizer`` would minimise for them, content first.
 
     Args:
         photographs: to train on, 8 bit, each of shape (h, w, 3), at the size of the pictures.
         paintings: one a style, on the device, each of shape (1, 3, h, w), at the same size.
-        encoder: on the device.
+        encoder: on the device, in single precision: paintings are measured once.
         settings: crops and weights.
+        precision: what convolutions are computed in, of both networks.
     """
 
     def __init__(
@@ -67,9 +71,10 @@ class GeneratorGame:
         paintings: Sequence[ImageBatch],
         encoder: Encoder,
         settings: TrainGeneratorSettings,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.photographs = photographs
-        self.encoder = encoder
+        self.encoder = encoder.in_precision(precision)
         self.settings = settings
         self.device = encoder.mean.device
         self.target = measure_styles(encoder, paintings)
@@ -149,17 +154,6 @@ def select_styles(target: StyleTarget, styles: Int[Tensor, " b"]) -> StyleTarget
     """The target of a batch of pictures, each with the style of that index."""
     grams = {name: gram[styles] for name, gram in target.regions[0].grams.items()}
     return StyleTarget((RegionTarget(grams),))
-
-
-def make_objective(
-    encoder: Encoder,
-    photographs: ImageBatch,
-    style: StyleTarget,
-    weights: LossWeights,
-) -> Objective:
-    """What the optimizer would minimise for these photographs, of shape (b, 3, h, w)."""
-    content = make_content_target(encoder, photographs, _DEFAULTS.content_layers)
-    return Objective(encoder, content, style, weights)
 
 
 def one_hot(styles: Int[Tensor, " b"], num_styles: int) -> Float[Tensor, "b s"]:

@@ -13,9 +13,10 @@ from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
 from stylecore.images.tensors import to_batch
 from stylecore.perception.encoder import Encoder
-from stylecore.perception.objective import LossWeights
-from stylecore.perception.targets import StyleTarget
-from stylecore.training.generator_game import make_objective, one_hot, select_styles
+from stylecore.perception.objective import LossWeights, Objective
+from stylecore.perception.targets import StyleTarget, make_content_target
+from stylecore.settings import OptimizeSettings
+from stylecore.training.generator_game import one_hot, select_styles
 from stylecore.training.settings import TrainGeneratorSettings
 from stylecore.training.style_validation import (
     JudgedPhotographs,
@@ -24,6 +25,7 @@ from stylecore.training.style_validation import (
 )
 from stylecore.types import ImageBatch
 
+_CONTENT_LAYERS = OptimizeSettings().content_layers
 _LEAST_LOSS = 1e-12  # of a black picture in the style of a black painting
 
 
@@ -67,7 +69,8 @@ class GeneratorValidator:
         picture = generator(photograph, one_hot(chosen, generator.num_styles))
         target = select_styles(self._target, chosen)
         weights = LossWeights(self._settings.content_weight, self._settings.style_weight)
-        value = make_objective(self._encoder, photograph, target, weights)(picture)
+        content = make_content_target(self._encoder, photograph, _CONTENT_LAYERS)
+        value = Objective(self._encoder, content, target, weights)(picture)
         distance: Tensor = self._lpips(picture, photograph, normalize=True)
         losses = (value.total, value.content, value.style, distance)
         return JudgedPicture(picture, *(loss.item() for loss in losses))

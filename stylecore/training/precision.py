@@ -1,4 +1,7 @@
-"""What networks compute in while others are trained with them."""
+"""What networks compute in while generators are trained.
+
+Refiners and translators look at early layers only, and train in single precision.
+"""
 
 from __future__ import annotations
 

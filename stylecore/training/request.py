@@ -23,8 +23,8 @@ class TrainingRequestFields(FrozenModel):
         512,
         ge=16,
         le=8192,
-        description="Longest side of the photographs. Strokes get the size that a painting's have "
-        "at this size.",
+        description="Longest side of the pictures to make. Strokes get the size that a painting's "
+        "have at this size.",
         json_schema_extra=at_position(11),
     )
     device: str = Field(

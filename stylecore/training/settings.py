@@ -119,6 +119,14 @@ class TrainRefinerSettings(AdversarySettings, TrainingSettings):
 class TrainGeneratorSettings(AdversarySettings, FeedForwardSettings):
     """A feed-forward network on crops of photographs, for the optimizer's objective."""
 
+    crop_px: int = Field(
+        256,
+        ge=32,
+        le=1024,
+        multiple_of=16,
+        description="Side of the square crops; smaller pictures are extended by reflection.",
+        json_schema_extra=at_position(2),
+    )
     content_weight: float = Field(
         1.0,
         gt=0,

@@ -14,7 +14,7 @@ AdversaryName = Literal["bce", "hinge", "least-squares"]
 class TrainingSettings(FrozenModel):
     """Of any network: how long, on what crops, and which weights are kept.
 
-    Positions from 40 on are theirs in every form; a training's own fields stand before them.
+    In a form these stand first and last, and a training's own fields between them.
     """
 
     num_steps: int = Field(

@@ -71,13 +71,13 @@ class JudgedPhotographs:
     """Gathers photographs with what was made of each, a picture a style."""
 
     def __init__(self) -> None:
-        self._judged: list[JudgedPicture] = []
+        self._losses: list[tuple[float, float, float, float]] = []
         self._samples: list[list[RgbImage]] = []
         self._num_photographs = 0
 
     def add(self, photograph: RgbImage, pictures: Sequence[JudgedPicture]) -> None:
         """One photograph in every style; the sample of the next shows the next style."""
-        self._judged += pictures
+        self._losses += [(one.total, one.content, one.style, one.lpips) for one in pictures]
         if len(self._samples) < _MAX_SAMPLES:
             shown = pictures[self._num_photographs % len(pictures)].picture
             self._samples.append([photograph, from_batch(shown)[0]])
@@ -92,12 +92,13 @@ class JudgedPhotographs:
             step: after which the pictures were made.
             average: of the totals.
         """
+        totals, contents, styles, distances = zip(*self._losses, strict=True)
         return StyleValidation(
             step=step,
-            total=average([one.total for one in self._judged]),
-            content=fmean(one.content for one in self._judged),
-            style=fmean(one.style for one in self._judged),
-            lpips=fmean(one.lpips for one in self._judged),
-            pictures=len(self._judged),
+            total=average(totals),
+            content=fmean(contents),
+            style=fmean(styles),
+            lpips=fmean(distances),
+            pictures=len(totals),
             samples=self._samples,
         )

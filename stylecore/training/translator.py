@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,13 +13,12 @@ from stylecore.errors import JobError
 from stylecore.generate.cards import TranslatorCard
 from stylecore.generate.networks import Generator
 from stylecore.images.codec import RgbImage
-from stylecore.images.tensors import MINIMUM_SIDE_PX
 from stylecore.perception.encoder import Encoder
 from stylecore.refine.networks import Discriminator
 from stylecore.training.adversarial_loop import AdversarialLoop, LoopSettings
 from stylecore.training.contrast import Translator
 from stylecore.training.curves import CurvePoint
-from stylecore.training.data import digest_pictures, hold_out
+from stylecore.training.data import check_sizes, digest_each, hold_out
 from stylecore.training.refiner import Perception
 from stylecore.training.session import TrainingSession
 from stylecore.training.translator_game import TranslatorBatch, TranslatorGame, count_channels
@@ -54,12 +52,7 @@ class TranslatorData:
         if not self.photographs or not self.examples:
             what = "translate to" if self.photographs else "translate from"
             raise JobError(f"nothing to {what}: name a folder with at least one picture")
-        for picture in (*self.photographs, *self.examples):
-            if min(picture.shape[:2]) < MINIMUM_SIDE_PX:
-                raise JobError(
-                    f"a picture of {picture.shape[1]} x {picture.shape[0]} px is too small to "
-                    f"train on: leave out those with a side under {MINIMUM_SIDE_PX} px"
-                )
+        check_sizes("picture", (*self.photographs, *self.examples))
 
     def split(self, num_held: int, seed: int) -> tuple[list[RgbImage], list[RgbImage]]:
         """Photographs to train on, and photographs to choose the best weights on.
@@ -71,7 +64,8 @@ class TranslatorData:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 over all pictures of each kind."""
-        return {"photographs": _digest(self.photographs), "examples": _digest(self.examples)}
+        photographs, examples = digest_each(self.photographs), digest_each(self.examples)
+        return {"photographs": photographs, "examples": examples}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +155,3 @@ def _make_card(
         metrics=dict(metrics),
         license=data.license,
     )
-
-
-def _digest(pictures: Sequence[RgbImage]) -> str:
-    each = [digest_pictures(picture) for picture in pictures]
-    return hashlib.sha256("".join(each).encode()).hexdigest()

@@ -198,5 +198,5 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_lower(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(refiner_training, "train_refiner", run_out)
-    with pytest.raises(JobError, match=r"memory of cpu: lower training\.batch_size"):
+    with pytest.raises(JobError, match=r"into memory: lower training\.batch_size"):
         train(start("one"), run)

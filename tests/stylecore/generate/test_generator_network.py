@@ -104,3 +104,36 @@ def test_a_new_network_adds_to_the_photograph_in_the_colors_of_the_style():
 def test_a_photograph_of_one_color_stays_finite(generator):
     flat = torch.full((1, 3, 32, 32), 0.25)
     assert generator(flat, one_hot(torch.tensor([0]), 3)).isfinite().all()
+
+
+def test_a_pale_photograph_of_little_contrast_is_normalized_as_exactly_as_others():
+    """In any order of memory, alone or in a batch: sums of squares of what is light are not."""
+    chance = torch.Generator().manual_seed(5)
+    photographs = (0.9 + 0.01 * torch.randn(2, 3, 256, 256, generator=chance)).clamp(0, 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Generator(1, width=8, num_blocks=1).eval()
+    shares = torch.ones(2, 1)
+    with torch.no_grad():
+        exact = network.double()(photographs.double(), shares.double())
+        last = network.float().to(memory_format=torch.channels_last)
+        together = last(photographs.to(memory_format=torch.channels_last), shares)
+        alone = [last(one[None], shares[:1]) for one in photographs]
+    for found in (together, torch.cat(alone)):
+        assert (found - exact).abs().max() < 0.2 / 255
+
+
+def test_white_stays_able_to_learn_in_half_precision():
+    """The sigmoid of what is drawn is not rounded to 1, where no gradient would be left."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Generator(1, width=4, num_blocks=1)
+    with torch.no_grad():
+        network.color.shift.fill_(7.0)
+    photographs = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pictures = network(photographs, torch.ones(1, 1))
+    assert pictures.dtype == torch.float32
+    pictures.sum().backward()
+    assert (pictures < 1).all()
+    assert (network.color.shift.grad > 0).all()

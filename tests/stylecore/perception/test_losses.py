@@ -95,6 +95,25 @@ def test_content_loss_is_one_mean_square_per_image(features):
     np.testing.assert_allclose(content_loss(features, target).numpy(), expected, rtol=1e-5)
 
 
+def test_a_power_makes_a_difference_in_one_place_cost_more_than_the_same_in_all():
+    target = torch.zeros(2, 3, 4, 4)
+    spread, gathered = torch.ones(3, 4, 4), torch.zeros(3, 4, 4)
+    gathered[:, 1, 2] = 4.0  # 16 times the square in one of 16 places
+    features = torch.stack([spread, gathered])
+    assert content_loss(features, target).tolist() == pytest.approx([1.0, 1.0])
+    assert content_loss(features, target, power=2).tolist() == pytest.approx([1.0, 4.0])
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 8.0])
+@pytest.mark.parametrize("difference", [0.0, 300.0])
+def test_a_power_leaves_neither_loss_nor_gradient_without_bounds(power, difference):
+    features = torch.full((1, 3, 4, 4), difference, requires_grad=True)
+    loss = content_loss(features, torch.zeros(1, 3, 4, 4), power)
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(difference**2, abs=1e-9)
+    assert features.grad.isfinite().all()
+
+
 def test_style_loss_compares_every_image_with_the_one_style(features):
     grams = gram_matrix(features)
     values = grams.double().numpy()

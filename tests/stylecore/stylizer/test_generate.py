@@ -91,7 +91,7 @@ def test_groups_are_of_one_size_and_only_some_photographs_wait():
             yield Content(number, photograph(0, *size))
 
     groups = []
-    for group in group_by_size(contents(), 2):
+    for group in group_by_size(contents(), lambda: 2):
         groups.append([content.key for content in group])
         waiting = len(taken) - sum(map(len, groups))
         assert waiting <= 9
@@ -149,20 +149,30 @@ def test_a_translator_makes_one_kind_of_picture_and_a_batch_what_single_ones_mak
         GeneratorStylizer(job(), [painting(POPPIES)], translator_file(), Watch())
 
 
+def test_groups_become_smaller_when_the_batch_size_falls():
+    sizes = iter([4, 4, 4, 2, 2, 2])
+    contents = [Content(number, photograph(0)) for number in range(5)]
+    groups = group_by_size(contents, lambda: next(sizes))
+    assert [[one.key for one in group] for group in groups] == [[0, 1], [2, 3], [4]]
+
+
 def test_where_memory_runs_out_batches_are_halved_and_a_single_one_fails(monkeypatch):
     generate = GeneratorStylizer._generate
+    tried = []
 
     def short_of_memory(self, group):
+        tried.append(len(group))
         if len(group) > 2 or any(content.key == 3 for content in group):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return generate(self, group)
 
     monkeypatch.setattr(GeneratorStylizer, "_generate", short_of_memory)
-    contents = [Content(n, photograph(n)) for n in range(8)]
+    contents = [Content(n, photograph(n)) for n in range(16)]
     made = {one.key: one for one in stylizer(painting(POPPIES), batch_size=8).stylize(contents)}
     failed = {key: one.error.code for key, one in made.items() if one.error is not None}
-    assert len(made) == 8
+    assert len(made) == 16
     assert failed == {3: "out_of_memory"}
+    assert max(tried[tried.index(8) + 1 :]) == 4  # what did not fit is not tried again
 
 
 def test_a_stop_flag_ends_the_work():

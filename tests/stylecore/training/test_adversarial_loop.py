@@ -1,12 +1,15 @@
 """The alternation, on a toy."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from toy_game import Grays, loop_of
 
+from stylecore.errors import JobError
 from stylecore.refine.adversary import discriminator_loss, generator_loss
-from stylecore.training.adversarial_loop import AdversarialLoop, iterate
+from stylecore.training.adversarial_loop import AdversarialLoop
 
 
 def losses_on(loop: AdversarialLoop, batch: Tensor) -> tuple[float, float]:
@@ -36,25 +39,27 @@ def test_one_step_lowers_the_loss_of_the_generator(kind):
     assert losses_on(loop, batch)[1] < before
 
 
+def finish(loop):
+    while loop.step < loop.settings.num_steps:
+        loop.advance()
+
+
 def test_generator_learns_what_is_real():
     loop = loop_of()
-    for _ in iterate(loop):
-        pass
+    finish(loop)
     assert 0.5 < loop.generator.value.item() < 1.5
 
 
 def test_without_an_adversary_only_the_penalties_teach():
     loop = loop_of(Grays(pull=1.0), adversary_weight=0.0, feature_weight=0.0)
     loop.generator.value.data.fill_(0.5)
-    for _ in iterate(loop):
-        pass
+    finish(loop)
     assert abs(loop.generator.value.item()) < 0.1
 
 
 def test_matching_features_pulls_the_way_of_the_real_ones():
     loop = loop_of(adversary_weight=0.0, feature_weight=1.0)
-    for _ in iterate(loop):
-        pass
+    finish(loop)
     assert loop.generator.value.item() > 0.3
 
 
@@ -106,7 +111,14 @@ def test_a_seed_gives_the_same_weights_again_and_another_other_ones():
     values = []
     for seed in (1, 1, 2):
         loop = loop_of(seed=seed, noise=0.1)
-        for _ in iterate(loop):
-            pass
+        finish(loop)
         values.append(loop.generator.value.item())
     assert values[0] == values[1] != values[2]
+
+
+def test_a_gradient_that_is_not_finite_ends_the_training_before_it_spoils_the_weights():
+    loop = loop_of(Grays(pull=math.inf), adversary_weight=0.0, feature_weight=0.0)
+    before = loop.generator.value.item()
+    with pytest.raises(JobError, match="a gradient is not finite in step 1: lower"):
+        loop.advance()
+    assert loop.generator.value.item() == before

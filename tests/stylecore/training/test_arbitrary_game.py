@@ -76,6 +76,14 @@ def test_penalties_are_weighted(tiny_encoder):
     assert found["style"].item() == pytest.approx(5 * style.mean().item())
 
 
+def test_an_encoder_in_bfloat16_gives_nearly_the_same_losses(tiny_encoder):
+    exact, fast = open_game(tiny_encoder), open_game(tiny_encoder.in_precision(torch.bfloat16))
+    pictures = images(0, 3)
+    for name, loss in exact.penalties(0, pictures, exact.draw(chance(1))).items():
+        rounded = fast.penalties(0, pictures, fast.draw(chance(1)))[name]
+        assert rounded.item() == pytest.approx(loss.item(), rel=0.03)
+
+
 def test_photographs_without_a_style_are_held_against_their_pixels(tiny_encoder):
     game = open_game(tiny_encoder, drawing_share=1.0, drawing_weight=4.0)
     batch, pictures = game.draw(chance(1)), images(0, 3)

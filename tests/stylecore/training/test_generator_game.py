@@ -8,6 +8,7 @@ from torch.nn.functional import mse_loss
 
 from stylecore.generate.networks import Generator
 from stylecore.images.tensors import from_batch
+from stylecore.perception.encoder import Encoder
 from stylecore.training.generator_game import GeneratorBatch, GeneratorGame
 from stylecore.training.settings import TrainGeneratorSettings
 
@@ -15,6 +16,7 @@ SETTINGS = TrainGeneratorSettings(
     batch_size=2,
     crop_px=32,
     style_weight=3.0,
+    content_power=1.0,
     content_weight=2.0,
     first_content_weight=18.0,
     num_steps=100,
@@ -25,10 +27,17 @@ def noise(seed: int, height: int = 48, width: int = 40) -> torch.Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
+def make_game(
+    encoder: Encoder, precision: torch.dtype = torch.float32, **changes: object
+) -> GeneratorGame:
+    photographs = [from_batch(noise(seed))[0] for seed in (1, 2)]
+    settings = SETTINGS.model_copy(update=changes)
+    return GeneratorGame(photographs, [noise(5), noise(6, 64, 33)], encoder, settings, precision)
+
+
 @pytest.fixture
 def game(tiny_encoder) -> GeneratorGame:
-    photographs = [from_batch(noise(seed))[0] for seed in (1, 2)]
-    return GeneratorGame(photographs, [noise(5), noise(6, 64, 33)], tiny_encoder, SETTINGS)
+    return make_game(tiny_encoder)
 
 
 @pytest.fixture
@@ -55,10 +64,13 @@ def test_a_seed_draws_the_same_batch(game, batch):
     assert torch.equal(again.styles, batch.styles)
 
 
+@pytest.mark.parametrize("power", [1.0, 2.0])
 @pytest.mark.parametrize(("step", "content_weight"), [(0, 18.0), (50, 6.0), (100, 2.0)])
 def test_the_loss_is_the_logarithm_of_the_optimizers_objective_with_content_first(
-    game, batch, tiny_encoder, step, content_weight
+    tiny_encoder, step, content_weight, power
 ):
+    game = make_game(tiny_encoder, content_power=power)
+    batch = game.draw(torch.Generator().manual_seed(0))
     torch.manual_seed(3)
     pictures = torch.rand(2, 3, 32, 32)
     paintings = [noise(5), noise(6, 64, 33)]
@@ -70,7 +82,8 @@ def test_the_loss_is_the_logarithm_of_the_optimizers_objective_with_content_firs
             wanted = tiny_encoder(paintings[batch.styles[n]], layers[:5])
             content = tiny_encoder(batch.photographs[n : n + 1], ["relu4_2"])
         style = sum(mse_loss(gram(found[name]), gram(wanted[name])) for name in layers[:5])
-        total = content_weight * mse_loss(found["relu4_2"], content["relu4_2"]) + 3.0 * style
+        local = (found["relu4_2"] - content["relu4_2"]).square().mean(dim=1)
+        total = content_weight * local.pow(power).mean() ** (1 / power) + 3.0 * style
         logarithms.append(math.log(total.item()))
     (loss,) = game.penalties(step, pictures, batch).values()
     assert loss.item() == pytest.approx(sum(logarithms) / 2, rel=1e-4)
@@ -81,12 +94,7 @@ def test_bfloat16_teaches_the_same(game, batch, tiny_encoder):
     with torch.random.fork_rng():
         torch.manual_seed(7)
         network = Generator(2, width=4, num_blocks=1)
-    fast = GeneratorGame(
-        game.photographs,
-        [noise(5), noise(6, 64, 33)],
-        tiny_encoder.in_precision(torch.bfloat16),
-        SETTINGS,
-    )
+    fast = make_game(tiny_encoder, torch.bfloat16)
     found = []
     for each in (game, fast):
         network.zero_grad()

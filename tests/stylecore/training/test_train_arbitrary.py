@@ -73,10 +73,12 @@ def checkpoint_after(step: int, data: ArbitraryData, perception: Perception) -> 
     return saved[-1]
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("step", [1, 3])
 def test_resumed_training_of_a_decoder_gives_the_weights_of_an_uninterrupted_one(
-    data, perception, step
+    data, perception, step, precision, monkeypatch
 ):
+    monkeypatch.setattr("stylecore.training.arbitrary.fastest_precision", lambda _: precision)
     whole = train_arbitrary(data, perception, SETTINGS, TrainingWatch())
     checkpoint = checkpoint_after(step, data, perception)
     resumed = train_arbitrary(data, perception, SETTINGS, TrainingWatch(), checkpoint)

@@ -81,11 +81,13 @@ def train(data: GeneratorData, perception: Perception, **changes: object) -> Tra
     return train_generator(data, perception, settings, TrainingWatch())
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("adversary_weight", [0.0, 0.1])
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_resumed_training_gives_the_weights_of_an_uninterrupted_one(
-    data, perception, step, adversary_weight
+    data, perception, step, adversary_weight, precision, monkeypatch
 ):
+    monkeypatch.setattr("stylecore.training.generator.fastest_precision", lambda _: precision)
     settings = SETTINGS.model_copy(update={"adversary_weight": adversary_weight})
     whole = train_generator(data, perception, settings, TrainingWatch())
     checkpoint = checkpoint_after(step, data, perception, settings)
