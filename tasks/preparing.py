@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from stylecore.batch.estimate import Estimate, estimate_job, rows_per_shard
+from stylecore.batch.estimate import Estimate, PassWork, estimate_job, rows_per_shard
 from stylecore.batch.faults import job_errors
 from stylecore.batch.fingerprint import Style, StyleSources, make_run_id
 from stylecore.batch.ledger import PlannedShard, PlannedStyle, RunLedger, RunRecord, utc_now
@@ -77,7 +77,7 @@ class _Request:
     styles: list[StyleSources]
     style_digests: list[str]
     inputs_digest: str
-    generator_flop: float
+    generator: PassWork
 
     @property
     def run_id(self) -> str:
@@ -129,9 +129,9 @@ def preview_run(store: Store, job: StylizeJob) -> Preview:
     """
     with _read_request(store, normalize_job(job)) as request:
         scan = scan_manifest(request.rows())
-        size = rows_per_shard(request.job, scan.planned, request.generator_flop)
+        size = rows_per_shard(request.job, scan.planned, request.generator)
         shards = sum(-(-rows // size) for rows in scan.rows_of_style)
-        estimate = estimate_job(request.job, scan.planned, request.generator_flop)
+        estimate = estimate_job(request.job, scan.planned, request.generator)
         return Preview(request.run_id, scan, shards, estimate)
 
 
@@ -184,17 +184,18 @@ def _read_request(store: Store, job: StylizeJob) -> Iterator[_Request]:
         if generator is not None and not job.styles and manifest.kind in _STYLELESS:
             with job_errors("style"):  # else each row may name its own
                 check_known(job, Style("", *sources[0]), [], generator)
-        flop = _generator_flop(job, generator)
-        yield _Request(job, manifest, sources, digests, inputs_digest, flop)
+        work = _pass_work(job, generator)
+        yield _Request(job, manifest, sources, digests, inputs_digest, work)
 
 
-def _generator_flop(job: StylizeJob, generator: bytes | None) -> float:
-    """Arithmetic of a generator for each pixel."""
+def _pass_work(job: StylizeJob, generator: bytes | None) -> PassWork:
+    """What a pass through a job's generator takes."""
     if job.generator is None or generator is None:
-        return 0.0
+        return PassWork()
     from stylecore.generate.loading import read_network_card  # brings torch
 
-    return read_network_card(generator, f"generator: {job.generator.uri}").flop_per_pixel
+    card = read_network_card(generator, f"generator: {job.generator.uri}")
+    return PassWork(card.flop_per_pixel, card.bytes_per_pixel)
 
 
 def check_style(
@@ -225,7 +226,7 @@ def _write_plan(ledger: RunLedger, request: _Request) -> None:
     rows = request.rows()
     scan = scan_manifest(rows)
     refuse_if_all_rejected(scan, request.manifest.uri)
-    size = rows_per_shard(request.job, scan.planned, request.generator_flop)
+    size = rows_per_shard(request.job, scan.planned, request.generator)
     shards = []
     for shard in cut_shards(rows, scan, size):
         ledger.write_shard_plan(shard, scan.styles[shard.style_index], scan.extra)

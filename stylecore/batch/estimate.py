@@ -22,7 +22,7 @@ _FLOP_PER_PIXEL: Final[Mapping[EncoderName, float]] = {
     "resnet50": 21.4e9 / 256**2,
     "inception_v3": 15.4e9 / 256**2,
 }
-_GENERATOR_BYTES: Final = 700  # per pixel, of its feature maps at full size
+_GENERATOR_BATCH: Final = 8  # on a GPU, where the job names none
 _CPU_FLOP_PER_CORE: Final = 60e9
 _GPU_FLOP: Final = 20e12
 _RESIZE_SECONDS_PER_PIXEL: Final = 1e-7
@@ -61,6 +61,17 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class PassWork:
+    """What one pass through a generator takes, for each pixel."""
+
+    flop: float = 0.0
+    memory_bytes: float = 0.0
+
+
+_NO_PASS: Final = PassWork()
+
+
+@dataclass(frozen=True, slots=True)
 class PixelWork:
     """What is in the optimizer at once.
 
@@ -83,7 +94,7 @@ class PixelWork:
     num_masks: int = 0
 
 
-def rows_per_shard(job: StylizeJob, planned: int, generator_flop: float = 0.0) -> int:
+def rows_per_shard(job: StylizeJob, planned: int, generator: PassWork = _NO_PASS) -> int:
     """About ten minutes of work, between 10 and 2,000 rows, and some hundreds of shards at most.
 
     Does not look at the machine: planning a run again elsewhere must cut the same shards.
@@ -91,30 +102,31 @@ def rows_per_shard(job: StylizeJob, planned: int, generator_flop: float = 0.0) -
     Args:
         job: to cut up.
         planned: rows.
-        generator_flop: arithmetic of the job's generator, where it has one, for each pixel.
+        generator: what the job's generator takes, where it has one.
     """
     if job.limits.rows_per_shard is not None:
         return job.limits.rows_per_shard
     speed = _GPU_FLOP if job.device.startswith("cuda") else 4 * _CPU_FLOP_PER_CORE
-    by_time = int(_TARGET_SHARD_SECONDS / _picture_seconds(job, generator_flop, speed))
+    by_time = int(_TARGET_SHARD_SECONDS / _picture_seconds(job, generator.flop, speed))
     by_count = -(-planned // _GOAL_SHARDS)
     return min(_MAX_ROWS, max(_MIN_ROWS, by_time, by_count))
 
 
-def estimate_job(job: StylizeJob, planned: int, generator_flop: float = 0.0) -> Estimate:
+def estimate_job(job: StylizeJob, planned: int, generator: PassWork = _NO_PASS) -> Estimate:
     """Time and memory of a whole job here, if every picture has the largest size asked for.
 
     Args:
         job: what is asked for.
         planned: rows.
-        generator_flop: arithmetic of the job's generator, where it has one, for each pixel.
+        generator: what the job's generator takes, where it has one.
     """
     uses_gpu = _has_gpu() if job.device == "auto" else job.device != "cpu"
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
     speed = _GPU_FLOP if uses_gpu else (cores or 1) * _CPU_FLOP_PER_CORE
     where = "a GPU at 20 TFLOP/s" if uses_gpu else f"{cores} cores at 60 GFLOP/s each"
-    seconds = planned * _picture_seconds(job, generator_flop, speed)
-    return Estimate(seconds, _memory_bytes(job), f"{where}, pictures of 4:3")
+    seconds = planned * _picture_seconds(job, generator.flop, speed)
+    memory_bytes = _memory_bytes(job, generator, uses_gpu)
+    return Estimate(seconds, memory_bytes, f"{where}, pictures of 4:3")
 
 
 def evaluations_each(job: StylizeJob) -> int:
@@ -159,13 +171,14 @@ def _cascade_length(job: StylizeJob) -> int:
     return max(1, len(job.styles)) if job.cascade else 1
 
 
-def _memory_bytes(job: StylizeJob) -> float:
+def _memory_bytes(job: StylizeJob, generator: PassWork, uses_gpu: bool) -> float:
     """Of a run: a picture is measured while the next one is made."""
     if job.method == "identity":
         return _IDENTITY_BYTES
     side, settings = job.max_side_px, job.optimize
     if job.method == "generator":
-        generating = _STYLIZER_BYTES + side**2 * _GENERATOR_BYTES * (job.batch_size or 1)
+        num_pictures = job.batch_size or (_GENERATOR_BATCH if uses_gpu else 1)
+        generating = _STYLIZER_BYTES + side**2 * generator.memory_bytes * num_pictures
         if job.then is None:
             return generating + _PIPELINE_BYTES
         settings = job.then.optimize

@@ -53,6 +53,11 @@ class NetworkCard(FrozenModel):
         blocks = 2 * self.num_blocks * quarter**2 / 16
         return _FLOP * (around + blocks + quarter * half / 4 + half * full)
 
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Peak memory of one pass, without a gradient: nine feature maps at full size."""
+        return 36 * self.width
+
 
 class GeneratorStyle(FrozenModel):
     """A style that a generator knows.
@@ -134,6 +139,11 @@ class ArbitraryCard(NetworkCard):
         at_half = (half**2 + half * full) / 4
         drawing = at_eighth + at_quarter + at_half + full**2 + 3 * full
         return _ENCODER_FLOP + _FLOP * drawing
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Peak memory of one pass: the encoder's, or where it is wide, the decoder's."""
+        return max(620, 17 * self.width)
 
 
 AnyCard = GeneratorCard | TranslatorCard

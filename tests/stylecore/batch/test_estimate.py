@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stylecore.batch.estimate import (
+    PassWork,
     PixelWork,
     estimate_job,
     rows_per_shard,
@@ -151,3 +152,23 @@ def test_pictures_of_a_batch_each_need_their_own_memory(work: PixelWork) -> None
 def test_a_turned_picture_needs_as_much_memory(work: PixelWork) -> None:
     turned = replace(work, height_px=work.width_px, width_px=work.height_px)
     assert stylizer_memory_bytes(turned) == stylizer_memory_bytes(work)
+
+
+def test_a_generators_cost_is_what_its_card_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("os.process_cpu_count", lambda: 1, raising=False)
+    wanted = job(device="cpu", max_side_px=512, method="generator", generator="g")
+    small, large = PassWork(2e5, 800), PassWork(8e5, 1600)
+    few, many = (estimate_job(wanted, 1000, work) for work in (small, large))
+    pixels = 0.75 * 512**2
+    assert many.seconds - few.seconds == pytest.approx(1000 * pixels * 6e5 / 60e9)
+    assert many.memory_bytes - few.memory_bytes == pytest.approx(512**2 * 800)
+    assert rows_per_shard(wanted, 1000, large) < rows_per_shard(wanted, 1000, small)
+
+
+def test_a_gpu_makes_eight_of_a_generators_pictures_at_once() -> None:
+    def memory_bytes(device: str) -> float:
+        wanted = job(device=device, max_side_px=512, method="generator", generator="g")
+        return estimate_job(wanted, 1, PassWork(1e5, 800)).memory_bytes
+
+    assert memory_bytes("cuda") - memory_bytes("cpu") == pytest.approx(7 * 512**2 * 800)
