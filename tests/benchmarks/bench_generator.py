@@ -24,7 +24,7 @@ from tasks.shard_work import ShardRequest, work_through_shard
 
 SAMPLES = Path(__file__).parent.parent.parent / "deployments" / "samples"
 TURNS = 3
-SECONDS = 15.0  # that the network alone is to take, to choose how many pictures
+SECONDS = 10.0  # that the network alone is to take, to choose how many pictures
 
 
 def main() -> None:
