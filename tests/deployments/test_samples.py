@@ -16,6 +16,7 @@ from stylecore.yaml_text import load_yaml
 
 SAMPLES = Path(__file__).parent.parent.parent / "deployments" / "samples"
 GENERATORS = sorted((SAMPLES / "generators").glob("*.safetensors"))
+SIDE_PX = 512  # what they were trained for: strokes have the size that they have at this one
 LIMITS = DecodeLimits(max_bytes=2**24, max_pixels=10_000_000)
 
 
@@ -51,18 +52,18 @@ def test_a_generator_knows_the_painting_that_it_is_called_after(generator):
 
 @pytest.mark.parametrize("name", ["astronaut", "rocket"])
 def test_its_pictures_are_far_nearer_to_the_objective_than_photographs_are(generator, name):
-    """To a fifth, on photographs that it was not trained on, without drifting from them."""
-    fields = {"manifest_uri": "none", "output_uri": "none", "device": "cpu", "max_side_px": 256}
+    """To an eighth, on photographs that it was not trained on, which stay what they are."""
+    fields = {"manifest_uri": "none", "output_uri": "none", "device": "cpu", "max_side_px": SIDE_PX}
     painting = StylePainting(read(painting_of(generator)), digest=digest(painting_of(generator)))
-    photograph = Content(0, resize_content(read(SAMPLES / "content" / f"{name}.jpg"), 256))
+    photograph = Content(0, resize_content(read(SAMPLES / "content" / f"{name}.jpg"), SIDE_PX))
     job = StylizeJob.model_validate({**fields, "method": "generator", "generator": "shipped"})
     inputs = StylizerInputs(generator=generator.read_bytes())
     (made,) = build_stylizer(job, [painting], inputs).stylize([photograph])
     judge = build_stylizer(StylizeJob.model_validate(fields | {"styles": ["none"]}), [painting])
     before = judge.score(photograph, photograph.pixels)
     after = judge.score(photograph, made.pixels)
-    assert after.total_loss < before.total_loss / 5
-    assert after.lpips_content < 0.75
+    assert after.total_loss < before.total_loss / 8
+    assert after.lpips_content < 0.78
 
 
 def test_the_demos_second_job_uses_one_of_them():
