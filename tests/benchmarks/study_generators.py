@@ -34,7 +34,7 @@ import matplotlib.pyplot as plt  # noqa: E402 - needs the line above
 
 LIMITS = DecodeLimits(max_bytes=2**26, max_pixels=50_000_000)
 METHODS = ("generator", "draft", "standard")
-MOST_EVALUATIONS = 80
+MOST_EVALUATIONS = 70
 SHEET = OutputSettings(format="jpeg", quality=85)
 PNG = OutputSettings(format="png")
 Figures = dict[str, Any]
