@@ -65,8 +65,9 @@ def main() -> None:
             found |= study.warm_start(content)
             path.write_text(json.dumps(figures, indent=1))
         sys.stderr.write(f"{content.stem}: {found['generator']['total_loss']:.2f}\n")
-    show_quality(figures, options.style.stem)
-    show_warm(figures, options.out / "warm.svg")
+    named = {content.stem: figures[content.stem] for content in options.contents}
+    show_quality(named, options.style.stem)
+    show_warm(named, options.out / "warm.svg")
     write_sheet(options.contents, options.out, options.px)
 
 
