@@ -143,13 +143,14 @@ class Encoder(nn.Module):
         check_layers(layers, self.layer_names)
         found: dict[str, FeatureMap] = {}
         num_wanted = len(set(layers))
-        features = images.to(self.precision)
+        is_reduced = self.precision != torch.float32
+        features = images.to(self.precision) if is_reduced else images
         for name, stage in self.stages.items():
             if len(found) == num_wanted:
                 break
             features = stage(features)
             if name in layers:
-                found[name] = features.float()
+                found[name] = features.to(images.dtype)
         if self.smoothing == "softmax":
             return {name: smooth_activations(features) for name, features in found.items()}
         return found
