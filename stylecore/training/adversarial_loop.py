@@ -130,7 +130,8 @@ class AdversarialLoop(Generic[Generator, Batch]):
         """Make one step.
 
         Raises:
-            JobError: a gradient is not finite; the weights are still those before it.
+            JobError: a gradient is not finite, though its loss is; the weights are still those
+                before it.
 
         Returns:
             Losses by name; with an adversary also ``success``, and ``is_paused``: 1 where the
@@ -186,7 +187,7 @@ class AdversarialLoop(Generic[Generator, Batch]):
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = clip_grad_norm_(network.parameters(), self.settings.clip_norm)
-        if not math.isfinite(norm.item()):
+        if math.isfinite(loss.item()) and not math.isfinite(norm.item()):
             raise JobError(
                 f"training went astray: a gradient is not finite in step {self.step + 1}: lower "
                 "the learning rates, or the weights of the losses"
